@@ -1,0 +1,1 @@
+"""Time and memory of the feature engine beside the same features in other tools."""

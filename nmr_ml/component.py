@@ -1,0 +1,130 @@
+"""What was learnt for one component, and the numbers it gives for a query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nmr_ml.posterior import deficit_quantiles, recovery_quantiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nmr_ml.curve import CurveGrid
+    from nmr_ml.labels import Followed
+    from nmr_ml.latent import BoostedCurve
+    from nmr_ml.posterior import ReadOff
+    from nmr_ml.testspec import Component
+
+    Floats = NDArray[np.float64]
+
+#: The nominal level of the interval and the quantiles that bound it.
+INTERVAL_LEVEL = 0.8
+LEVELS = np.array([0.1, 0.5, 0.9])
+#: Contributions that move the hours by less are not worth a line.
+LEAST_RATIO = 1.002
+MOST_DRIVERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentModel:
+    """A fitted component.
+
+    Parameters
+    ----------
+    component : str
+    index_test : str
+        The test whose scale its deficits are on.
+    curve : BoostedCurve
+    grid : CurveGrid
+    follow_up_h : float, h
+        The tests it learnt from lie within these hours of the clock start.
+    seen_low, seen_high : float64 arrays, shape (n_features,)
+        Range of each feature in training, widened; NaN where it was never present.
+    athletes_n, episodes_n : int
+        Labelled athletes and episodes it learnt from.
+    """
+
+    component: Component
+    index_test: str
+    curve: BoostedCurve
+    grid: CurveGrid
+    follow_up_h: float
+    seen_low: Floats
+    seen_high: Floats
+    athletes_n: int
+    episodes_n: int
+
+    def out_of_distribution(self, X: Floats, watched: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return for each row whether a `watched` feature lies outside what training held."""
+        never_seen = np.isnan(self.seen_low) & ~np.isnan(X)
+        outside = (X < self.seen_low) | (X > self.seen_high) | never_seen
+        return np.asarray((outside & watched).any(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Numbers for a batch of queries of one component; shapes start with (n,).
+
+    Parameters
+    ----------
+    recovery : (n, 3)
+        Quantiles `LEVELS` of the recovery time in h after the clock start.
+    probability : (n, n_hours)
+        Probability of having recovered at the hours asked for.
+    deficit : (n, n_curve, 3)
+        Quantiles `LEVELS` of the latent deficit at `nmr_ml.posterior.CURVE_H`.
+    """
+
+    recovery: Floats
+    probability: Floats
+    deficit: Floats
+
+
+def answer(
+    model: ComponentModel, table: ReadOff, X: Floats, seen: Followed, at_h: Floats
+) -> Answers:
+    """Return recovery times, probabilities at `at_h` (n, n_hours) and deficits by row of X."""
+    means = model.curve.means(X)
+    recovery, probability = recovery_quantiles(table, means, model.curve.spread, seen, LEVELS, at_h)
+    deficit = deficit_quantiles(table, means, model.curve.spread, seen, LEVELS)
+    return Answers(recovery, probability, deficit)
+
+
+def drivers(
+    model: ComponentModel, table: ReadOff, x: Floats, seen: Followed, median_h: float
+) -> list[tuple[int, float]]:
+    """Return (feature, ratio of hours) of the features that move this prediction most.
+
+    The ratio is the median over what it would be with the feature's exact tree contribution to
+    log amplitude and log tau taken away; the tests seen stay as they are. A feature without which
+    the median is zero or unbounded has no ratio and is left out.
+
+    Parameters
+    ----------
+    x : float64 array, shape (1, n_features)
+    """
+    if not 0 < median_h < np.inf:
+        return []
+    mean = model.curve.means(x)
+    parts = model.curve.contributions(x)[0]
+    moved = np.flatnonzero(np.abs(parts).sum(axis=1) > 0)
+    if not moved.size:
+        return []
+    without, _ = recovery_quantiles(
+        table,
+        mean - parts[moved],
+        model.curve.spread,
+        seen.take(np.zeros(moved.size, np.int64)),
+        np.array([0.5]),
+        np.zeros((moved.size, 0)),
+    )
+    found = [
+        (int(feature), median_h / hours)
+        for feature, hours in zip(moved, without[:, 0], strict=True)
+        if 0 < hours < np.inf
+    ]
+    telling = [pair for pair in found if abs(np.log(pair[1])) > np.log(LEAST_RATIO)]
+    return sorted(telling, key=lambda pair: -abs(np.log(pair[1])))[:MOST_DRIVERS]

@@ -1,0 +1,259 @@
+"""The recovery curve: its family, the likelihood of tests on a grid of curves, and times read off.
+
+A deficit falls as ``d(t) = A e(t)`` with ``e(t) = (1 - w) 2^(-t / 3 h) + w exp(-(t / tau)^p)``: a
+fast part for what food and water mend within hours, and a slow one, a stretched (p < 1) or delayed
+(p > 1) exponential, for damage and drive. `A` and `tau` live on a logarithmic grid, `(w, p)` on a
+small one whose weights are chosen by marginal likelihood, so every integral is a sum over nodes:
+the likelihood of a label, the posterior once a test is seen, and the distribution of the recovery
+time for any δ, without fitting again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nmr_ml.labels import Followed
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+#: Half-life of the fast part: mid-way between the metabolic (2 h) and glycogen parts it stands for.
+FAST_HALF_LIFE_H = 3.0
+#: Times beyond this are not told apart from never: four follow-ups of 336 h.
+LAST_H = 1344.0
+_BISECTIONS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class CurveGrid:
+    """Nodes of log amplitude and log time constant, and the mixture of shapes.
+
+    Parameters
+    ----------
+    log_amplitude : float64 array, shape (n_a,), log of per cent or points
+    log_tau : float64 array, shape (n_b,), log of hours
+    slow, power : float64 arrays, shape (n_s,)
+        Share `w` of the slow part and its exponent `p`, for each shape.
+    weights : float64 array, shape (n_s,)
+        Probability of each shape; sums to 1.
+    """
+
+    log_amplitude: Floats
+    log_tau: Floats
+    slow: Floats
+    power: Floats
+    weights: Floats
+
+
+def curve_grid(typical_error: float, *, amplitudes: int = 30, taus: int = 30) -> CurveGrid:
+    """Return the full grid with equal weights.
+
+    Amplitudes reach from a twentieth of the `typical_error` of one test, which no number of tests
+    tells from none, to thirty of them; time constants from 2 h to 500 h.
+    """
+    slow, power = np.meshgrid([1.0, 0.8, 0.6, 0.4, 0.25], [0.7, 1.0, 1.4, 2.2, 3.0], indexing="ij")
+    n = slow.size
+    return CurveGrid(
+        np.linspace(np.log(typical_error / 20), np.log(typical_error * 30), amplitudes),
+        np.linspace(np.log(2.0), np.log(500.0), taus),
+        slow.ravel(),
+        power.ravel(),
+        np.full(n, 1.0 / n),
+    )
+
+
+def keep_shapes(grid: CurveGrid, weights: Floats, *, at_least: float) -> CurveGrid:
+    """Return `grid` with the shapes whose weight is `at_least`, the weights made to sum to 1."""
+    kept = weights >= at_least
+    return CurveGrid(
+        grid.log_amplitude,
+        grid.log_tau,
+        grid.slow[kept],
+        grid.power[kept],
+        weights[kept] / weights[kept].sum(),
+    )
+
+
+@njit(cache=True, nogil=True)
+def remaining(t_h: float, tau_h: float, slow: float, power: float) -> float:
+    """Return e(t), the share of the initial deficit that is left after `t_h` hours."""
+    fast = (1.0 - slow) * 2.0 ** (-t_h / FAST_HALF_LIFE_H)
+    left: float = fast + slow * np.exp(-((t_h / tau_h) ** power))
+    return left
+
+
+@njit(cache=True, nogil=True)
+def shape_loglik(
+    hours: Floats, deficit: Floats, error: Floats, shared: float,
+    log_amplitude: Floats, log_tau: Floats, slow: float, power: float, out: Floats,
+) -> None:  # fmt: skip
+    """Write the log likelihood of one episode's tests at every (amplitude, tau) node of a shape.
+
+    Residuals ``r = y - d(t)`` have covariance ``diag(error²) + shared²``; the matrix inverse is
+    written out (Sherman-Morrison), so only weighted sums are needed. The constant ``n log(2 pi) /
+    2`` is left out.
+
+    Parameters
+    ----------
+    hours, deficit, error : float64 arrays, shape (n_tests,)
+    shared : float
+        Standard error of the baseline that all residuals share.
+    out : float64 array, shape (n_a, n_b)
+    """
+    weight_sum = 0.0
+    y = 0.0
+    yy = 0.0
+    log_det = 0.0
+    for k in range(hours.size):
+        w = 1.0 / error[k] ** 2
+        weight_sum += w
+        y += w * deficit[k]
+        yy += w * deficit[k] ** 2
+        log_det += np.log(error[k])
+    shrink = shared**2 / (1.0 + shared**2 * weight_sum)
+    log_det += 0.5 * np.log(1.0 + shared**2 * weight_sum)
+    for j in range(log_tau.size):
+        tau = np.exp(log_tau[j])
+        e1 = 0.0
+        ee = 0.0
+        ye = 0.0
+        for k in range(hours.size):
+            e = remaining(hours[k], tau, slow, power)
+            w = 1.0 / error[k] ** 2
+            e1 += w * e
+            ee += w * e * e
+            ye += w * deficit[k] * e
+        for i in range(log_amplitude.size):
+            a = np.exp(log_amplitude[i])
+            r = y - a * e1
+            rr = yy - 2.0 * a * ye + a * a * ee
+            out[i, j] = -0.5 * (rr - shrink * r * r) - log_det
+
+
+@njit(cache=True, nogil=True)
+def _tables(
+    offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
+    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
+) -> tuple[NDArray[np.float32], Floats]:  # fmt: skip
+    n, n_a, n_b = shared.size, log_amplitude.size, log_tau.size
+    table = np.empty((n, n_a, n_b), np.float32)
+    top = np.empty(n)
+    one = np.empty((n_a, n_b))
+    mixed = np.empty((n_a, n_b))
+    for q in range(n):
+        tests = slice(offsets[q], offsets[q + 1])
+        mixed[:] = 0.0
+        highest = -np.inf
+        for s in range(slow.size):
+            shape_loglik(
+                hours[tests], deficit[tests], error[tests], shared[q],
+                log_amplitude, log_tau, slow[s], power[s], one,
+            )  # fmt: skip
+            peak = one.max()
+            if peak > highest:
+                mixed *= np.exp(highest - peak)
+                highest = peak
+            mixed += weights[s] * np.exp(one - highest)
+        table[q] = mixed
+        top[q] = highest
+    return table, top
+
+
+def likelihood_tables(followed: Followed, grid: CurveGrid) -> tuple[NDArray[np.float32], Floats]:
+    """Return each episode's likelihood over the nodes, mixed over the shapes; it knows no δ.
+
+    Returns
+    -------
+    table : float32 array, shape (n, n_a, n_b)
+        Likelihood divided by ``exp(top)``.
+    top : float64 array, shape (n,)
+        Log of the divisor, so that marginal likelihoods of families and errors compare.
+    """
+    table, top = _tables(
+        followed.offsets, followed.hours, followed.deficit, followed.error, followed.shared_error,
+        grid.log_amplitude, grid.log_tau, grid.slow, grid.power, grid.weights,
+    )  # fmt: skip
+    return table, top
+
+
+@njit(cache=True, nogil=True)
+def shape_evidence(
+    offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
+    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats,
+    prior_a: Floats, prior_b: Floats,
+) -> Floats:  # fmt: skip
+    """Return log evidence of every shape for every episode under node weights, shape (n, n_s).
+
+    `prior_a` (n, n_a) and `prior_b` (n, n_b) are each episode's node probabilities.
+    """
+    n = shared.size
+    evidence = np.empty((n, slow.size))
+    one = np.empty((log_amplitude.size, log_tau.size))
+    for q in range(n):
+        tests = slice(offsets[q], offsets[q + 1])
+        for s in range(slow.size):
+            shape_loglik(
+                hours[tests], deficit[tests], error[tests], shared[q],
+                log_amplitude, log_tau, slow[s], power[s], one,
+            )  # fmt: skip
+            peak = one.max()
+            total = 0.0
+            for i in range(log_amplitude.size):
+                row = 0.0
+                for j in range(log_tau.size):
+                    row += np.exp(one[i, j] - peak) * prior_b[q, j]
+                total += row * prior_a[q, i]
+            evidence[q, s] = peak + np.log(max(total, 1e-300))
+    return evidence
+
+
+@njit(cache=True, nogil=True)
+def recovery_hours(
+    amplitude: float, tau_h: float, slow: float, power: float, delta: float
+) -> float:
+    """Return when ``A e(t)`` falls below `delta` for good, in hours; `inf` beyond `LAST_H`."""
+    if amplitude < delta:
+        return 0.0
+    if amplitude * remaining(LAST_H, tau_h, slow, power) >= delta:
+        return np.inf
+    low, high = 0.0, LAST_H
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        if amplitude * remaining(middle, tau_h, slow, power) >= delta:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
+
+
+@njit(cache=True, nogil=True)
+def node_recovery_hours(
+    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, delta: float
+) -> Floats:
+    """Return the recovery time of every node in hours, shape (n_s, n_a, n_b)."""
+    times = np.empty((slow.size, log_amplitude.size, log_tau.size))
+    for s in range(slow.size):
+        for i in range(log_amplitude.size):
+            for j in range(log_tau.size):
+                times[s, i, j] = recovery_hours(
+                    np.exp(log_amplitude[i]), np.exp(log_tau[j]), slow[s], power[s], delta
+                )
+    return times
+
+
+def node_deficits(grid: CurveGrid, hour: float) -> Floats:
+    """Return the deficit of every node at `hour` after the clock start, shape (n_s, n_a, n_b)."""
+    left = np.stack(
+        [
+            [remaining(hour, tau, w, p) for tau in np.exp(grid.log_tau)]
+            for w, p in zip(grid.slow, grid.power, strict=True)
+        ]
+    )
+    return np.asarray(np.exp(grid.log_amplitude)[None, :, None] * left[:, None, :])

@@ -1,0 +1,1 @@
+"""Features: what is known about an athlete at a moment, as one row of numbers."""

@@ -1,0 +1,106 @@
+"""Kernel of food: the last known day, the last three, and energy availability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from nmr_ml.features.asof import (
+    DAY_S,
+    HOUR_S,
+    Moments,
+    copy_previous,
+    fill_missing,
+    stacked,
+)
+from nmr_ml.features.load import Sessions
+from nmr_ml.history import upper_bound
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nmr_ml.history import History
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+WIDTH = 6
+STALE_S = 3 * DAY_S
+
+
+class Food(NamedTuple):
+    """The days as the kernel sees them; `grams` holds carbohydrate and protein."""
+
+    offsets: Ints
+    at_s: Ints
+    known_s: Ints
+    day: Ints
+    grams: Floats
+    energy_kcal: Floats
+    body_mass_kg: Floats
+    fat_free_mass_kg: Floats
+    session_energy_kcal: Floats
+
+
+def food_of(history: History) -> Food:
+    """Lay the days out for the kernel."""
+    rows, columns = history.nutrition, history.nutrition.columns
+    return Food(
+        rows.offsets, rows.at_s, rows.known_s, columns["local_day"].astype(np.int64),
+        stacked([columns["carbohydrate_g"], columns["protein_g"]]), columns["energy_kcal"],
+        history.person["body_mass_kg"], history.person["fat_free_mass_kg"],
+        history.sessions.columns["energy_kcal"],
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def nutrition(m: Moments, f: Food, s: Sessions, out: Floats, col: int) -> None:
+    """Write the features of food from column `col` on."""
+    for q in range(m.athlete.size):
+        if m.repeats[q]:
+            copy_previous(out, q, col, WIDTH)
+            continue
+        fill_missing(out, q, col, WIDTH)
+        as_of, athlete = m.as_of_s[q], m.athlete[q]
+        first = f.offsets[athlete]
+        end = upper_bound(f.at_s, first, f.offsets[athlete + 1], as_of)
+        mass, lean = f.body_mass_kg[athlete], f.fat_free_mass_kg[athlete]
+        if not mass > 0:
+            mass = np.nan
+        for nutrient in range(2):
+            total, days = 0.0, 0
+            for i in range(end - 1, first - 1, -1):
+                if as_of - f.at_s[i] >= STALE_S:
+                    break
+                grams = f.grams[i, nutrient]
+                if f.known_s[i] > as_of or np.isnan(grams):
+                    continue
+                if days == 0:
+                    out[q, col + 2 * nutrient] = grams / mass
+                total, days = total + grams, days + 1
+            if days >= 2:
+                out[q, col + 2 * nutrient + 1] = total / days / mass
+        for i in range(end - 1, first - 1, -1):
+            if as_of - f.at_s[i] >= STALE_S:
+                break
+            if f.known_s[i] <= as_of:
+                spent = spent_kcal(f, s, athlete, f.day[i], as_of)
+                out[q, col + 4] = (f.energy_kcal[i] - spent) / lean if lean > 0 else np.nan
+                out[q, col + 5] = (as_of - f.at_s[i]) / HOUR_S
+                break
+
+
+@njit(cache=True, nogil=True)
+def spent_kcal(f: Food, s: Sessions, athlete: int, day: int, as_of_s: int) -> float:
+    """Return the energy of the sessions of a local day; NaN where that of one is not known."""
+    first = s.offsets[athlete]
+    total = 0.0
+    last = upper_bound(s.at_s, first, s.offsets[athlete + 1], as_of_s)
+    for i in range(last - 1, first - 1, -1):
+        if s.day[i] < day:
+            break
+        if s.day[i] == day and s.known_s[i] <= as_of_s:
+            total += f.session_energy_kcal[i]
+    return total

@@ -1,0 +1,233 @@
+"""Labels are the tests: what was measured after an episode, with its error, never a threshold.
+
+An episode's label for a component holds the tests of the follow-up as deficits from the rested
+baseline, the typical error of each, the error they share through the baseline, and why the
+follow-up ended. Whether and when the athlete was recovered is for the model's likelihood to say
+(`nmr_ml.curve`): a jump test's error is as large as the deficit it should detect, so an interval
+or a midpoint made here would be wrong more often than right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from nmr_ml.baseline import Baselines, rested_baselines, test_errors
+from nmr_ml.episodes import HORIZON_S, next_loading_s
+from nmr_ml.history import NEVER_S
+from nmr_ml.reasons import Censor, NoLabel
+from nmr_ml.testspec import COMPONENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from nmr_ml.episodes import Episodes
+    from nmr_ml.history import History
+    from nmr_ml.queries import Queries
+    from nmr_ml.testspec import TestSpec
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The tests of each query's episode, as deficits with errors.
+
+    Parameters
+    ----------
+    offsets : int64 array, shape (n_queries + 1,)
+        The tests of query ``q`` are ``offsets[q]:offsets[q + 1]``, in order of time.
+    hours : float64 array, shape (n_tests,), h
+        Hours from the clock start.
+    deficit : float64 array, shape (n_tests,)
+        Per cent (or points) below the baseline in the impaired direction; negative is better.
+    error : float64 array, shape (n_tests,)
+        Typical error of each test, on the same scale.
+    shared_error : float64 array, shape (n_queries,)
+        Standard error of the baseline, which all tests of the episode share, on the same scale.
+    baselines : Baselines
+        The rested baselines the deficits are measured from.
+    """
+
+    offsets: Ints
+    hours: Floats
+    deficit: Floats
+    error: Floats
+    shared_error: Floats
+    baselines: Baselines
+
+    def __len__(self) -> int:
+        """Return the number of queries."""
+        return int(self.shared_error.size)
+
+    def take(self, rows: Ints) -> Followed:
+        """Return the tests of the queries at `rows`, in that order."""
+        counts = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        picked = np.repeat(self.offsets[:-1][rows] - offsets[:-1], counts) + np.arange(offsets[-1])
+        b = self.baselines
+        return Followed(
+            offsets,
+            self.hours[picked],
+            self.deficit[picked],
+            self.error[picked],
+            self.shared_error[rows],
+            Baselines(b.mean[rows], b.se[rows], b.tests_n[rows], b.newest_s[rows]),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Followed]) -> Followed:
+        """Return the queries of all `parts`, one after the other."""
+        counts = np.concatenate([np.diff(p.offsets) for p in parts])
+        return cls(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            np.concatenate([p.hours for p in parts]),
+            np.concatenate([p.deficit for p in parts]),
+            np.concatenate([p.error for p in parts]),
+            np.concatenate([p.shared_error for p in parts]),
+            Baselines(
+                np.concatenate([p.baselines.mean for p in parts]),
+                np.concatenate([p.baselines.se for p in parts]),
+                np.concatenate([p.baselines.tests_n for p in parts]),
+                np.concatenate([p.baselines.newest_s for p in parts]),
+            ),
+        )
+
+
+def no_tests(n: int) -> Followed:
+    """Return what is followed of `n` episodes of which no test is known."""
+    nothing, unknown, zeros = np.empty(0), np.full(n, np.nan), np.zeros(n, np.int64)
+    baselines = Baselines(unknown, unknown, zeros, zeros)
+    return Followed(np.zeros(n + 1, np.int64), nothing, nothing, nothing, unknown, baselines)
+
+
+@njit(cache=True, nogil=True)
+def _tests_between(
+    athlete: Ints, test: Ints, from_s: Ints, to_s: Ints, as_of_s: Ints,
+    offsets: Ints, at_s: Ints, known_s: Ints, code: Floats,
+) -> tuple[Ints, Ints]:  # fmt: skip
+    """Return ragged rows of the tests in ``[from_s, to_s]`` known at `as_of_s`, per query."""
+    bounds = np.zeros(athlete.size + 1, np.int64)
+    rows = np.empty(0, np.int64)
+    for filling in range(2):
+        n = 0
+        for q in range(athlete.size):
+            if test[q] >= 0:
+                first, last = offsets[athlete[q]], offsets[athlete[q] + 1]
+                start = first + np.searchsorted(at_s[first:last], from_s[q])
+                for i in range(start, last):
+                    if at_s[i] > to_s[q]:
+                        break
+                    if code[i] == test[q] and known_s[i] <= as_of_s[q]:
+                        if filling:
+                            rows[n] = i
+                        n += 1
+            bounds[q + 1] = n
+        if not filling:
+            rows = np.empty(n, np.int64)
+    return bounds, rows
+
+
+def followed_tests(
+    history: History,
+    queries: Queries,
+    specs: Mapping[str, TestSpec],
+    *,
+    whole_follow_up: bool = False,
+) -> Followed:
+    """Return the in-episode tests of each query as deficits from its baseline.
+
+    Parameters
+    ----------
+    whole_follow_up : bool
+        True for labels: every test of the follow-up, whenever it became known. False for
+        predictions: only what is known at each query's `as_of`.
+
+    Notes
+    -----
+    A query without a baseline (fewer than 3 rested tests) gets no tests.
+    """
+    as_of = np.full(len(queries), NEVER_S) if whole_follow_up else queries.as_of_s
+    baselines = rested_baselines(history, queries, specs)
+    test = np.where(np.isnan(baselines.mean), -1, queries.test)
+    tests = history.tests
+    clock = queries.clock_start_s
+    exertion = queries.session >= 0
+    upcoming = next_loading_s(history, queries.athlete, clock, as_of)
+    end = np.minimum(np.minimum(clock + HORIZON_S, np.where(exertion, upcoming, NEVER_S)), as_of)
+    offsets, rows = _tests_between(
+        queries.athlete, test, clock, end, as_of,
+        tests.offsets, tests.at_s, tests.known_s, tests.columns["test"],
+    )  # fmt: skip
+    owner = np.repeat(np.arange(len(queries)), np.diff(offsets))
+    to_scale = scale_factors(history, queries, baselines, specs)
+    change = baselines.mean[owner] - tests.columns["value"][rows]
+    return Followed(
+        offsets,
+        (tests.at_s[rows] - queries.clock_start_s[owner]) / 3600.0,
+        change * to_scale[owner],
+        test_errors(history, specs)[rows],
+        np.abs(baselines.se * to_scale),
+        baselines,
+    )
+
+
+def scale_factors(
+    history: History, queries: Queries, baselines: Baselines, specs: Mapping[str, TestSpec]
+) -> Floats:
+    """Return what turns "below baseline, in the test's unit" into a deficit on the test's scale.
+
+    The sign is that of the test's direction: a slower sprint is a deficit.
+    """
+    spec = [specs[name] for name in history.test_names]
+    sign = np.array([1.0 if s.direction == "higher" else -1.0 for s in spec] or [1.0])
+    in_pct = np.array([s.scale == "pct" for s in spec] or [False])
+    factor = sign[queries.test]
+    return np.asarray(np.where(in_pct[queries.test], factor * 100 / baselines.mean, factor))
+
+
+def censor_reasons(episodes: Episodes, queries: Queries, followed: Followed) -> NDArray[np.object_]:
+    """Return why each query's follow-up ended (`nmr_ml.reasons.Censor`)."""
+    clock = episodes.clock_start_s[queries.episode]
+    upcoming = episodes.next_loading_s[queries.episode]
+    reasons = np.full(len(queries), Censor.END_OF_TESTS.value, dtype=object)
+    reasons[upcoming <= clock + HORIZON_S] = Censor.NEXT_SESSION.value
+    counts = np.diff(followed.offsets)
+    last_h = np.zeros(len(queries))
+    some = counts > 0
+    last_h[some] = followed.hours[followed.offsets[1:][some] - 1]
+    reasons[(upcoming > clock + HORIZON_S) & (last_h * 3600 > HORIZON_S - 86_400)] = (
+        Censor.HORIZON.value
+    )
+    return reasons
+
+
+def label_states(followed: Followed) -> NDArray[np.object_]:
+    """Return for each query whether it has a label, and if not why (`nmr_ml.reasons.NoLabel`)."""
+    states = np.full(len(followed), NoLabel.LABELLED.value, dtype=object)
+    states[np.diff(followed.offsets) == 0] = NoLabel.NO_TEST_IN_FOLLOW_UP.value
+    states[np.isnan(followed.baselines.mean)] = NoLabel.TOO_FEW_RESTED_TESTS.value
+    return states
+
+
+def index_tests(history: History, specs: Mapping[str, TestSpec]) -> dict[str, str]:
+    """Return the index test of each component that the cohort has tests of.
+
+    The component's own index test where there is one, else the family's most frequent test
+    (the first by name among equals).
+    """
+    codes = history.tests.columns["test"]
+    counts = {name: int(np.sum(codes == i)) for i, name in enumerate(history.test_names)}
+    chosen: dict[str, str] = {}
+    for component in COMPONENTS:
+        family = sorted(n for n, s in specs.items() if s.component == component and counts.get(n))
+        if family:
+            index = [name for name in family if specs[name].index]
+            chosen[component] = (index or [max(family, key=lambda n: counts[n])])[0]
+    return chosen

@@ -1,0 +1,369 @@
+"""One function from a cohort to predictions: batch scoring, one request and tests all call it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from nmr_ml.baseline import rested_baselines
+from nmr_ml.cohort import Warned
+from nmr_ml.component import INTERVAL_LEVEL, answer, drivers
+from nmr_ml.confidence import labelled_before, tier
+from nmr_ml.curve import LAST_H
+from nmr_ml.episodes import find_episodes
+from nmr_ml.errors import DataError, UsageError
+from nmr_ml.features.engine import build_features, completeness, hide_endocrine
+from nmr_ml.history import build_history
+from nmr_ml.labels import followed_tests
+from nmr_ml.posterior import CURVE_H, read_off
+from nmr_ml.reasons import Abstain, Notice
+from nmr_ml.redflags import red_flagged
+from nmr_ml.targets import at_landmarks, at_moment, expand, of_episode
+from nmr_ml.testspec import AVAILABILITY, COMPONENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from nmr_ml.bundle import Bundle
+    from nmr_ml.cohort import Cohort
+    from nmr_ml.component import Answers, ComponentModel
+    from nmr_ml.episodes import Episodes
+    from nmr_ml.history import History
+    from nmr_ml.labels import Followed
+    from nmr_ml.posterior import ReadOff
+    from nmr_ml.queries import Queries
+
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Objects = NDArray[np.object_]
+
+#: Hours after the clock start of the `p_*` and `deficit_*` columns.
+P_H = (24.0, 48.0, 72.0, 96.0)
+DEFICIT_H = (24.0, 48.0, 72.0)
+ADULT_YEARS = 18
+#: Groups whose values decide whether a query is like the training data.
+WATCHED_GROUPS = ("load",)
+NUMBERS = (
+    "recovery_h", "lower_h", "upper_h", "remaining_h", "p_now",
+    *(f"p_{h:.0f}h" for h in P_H), *(f"deficit_{h:.0f}h" for h in DEFICIT_H), "delta",
+)  # fmt: skip
+#: The columns of contract §4, in its order.
+COLUMNS = (
+    "athlete_id", "episode_id", "kind", "component", "index_test", "clock_start", "as_of",
+    "status", "reason", "recovery_h", "lower_h", "upper_h", "interval_level", "upper_unbounded",
+    "remaining_h", "recovered_at", "p_now", "p_24h", "p_48h", "p_72h", "p_96h",
+    "deficit_24h", "deficit_48h", "deficit_72h", "delta", "delta_unit", "limiting", "extrapolated",
+    "out_of_distribution", "evidence", "confidence", "completeness", "drivers",
+    "model_name", "model_version", "contract_hash",
+)  # fmt: skip
+
+_MESSAGES = {
+    Notice.NOT_MEDICAL: "Estimates training readiness of healthy athletes for wellness and "
+    "performance use. Not a medical device; it does not clear anybody to play.",
+    Notice.NOT_CALIBRATED: "The interval comes from the model alone and has not been calibrated "
+    "on held-out athletes.",
+    Notice.RATINGS_ONLY: "Hours for the perceptual component are those of a questionnaire; as "
+    "hours of neuromuscular recovery they are biased.",
+    Notice.EXTRAPOLATED: "Some times lie beyond the follow-up the model learnt from.",
+    Notice.MINOR_ENDOCRINE_IGNORED: "Hormone and laboratory values of athletes who may be under 18 "
+    "were not used.",
+    Notice.COLD_START: "Some athletes have no labelled past episode; their hours are those of "
+    "athletes like them.",
+    Notice.OUT_OF_DISTRIBUTION: "Some episodes lie outside what the model has seen.",
+    Notice.RED_FLAG: "A laboratory value calls for a clinician; no hours are given.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to predict.
+
+    Parameters
+    ----------
+    landmarks_h : tuple of float, h after each clock start; not looked at where `as_of` is given
+    as_of : datetime with zone, or None
+    episode_id : str or None
+        Only with `as_of`.
+    deltas : mapping of component to δ
+        Components that are not named keep the δ of their index test; the key ``*`` names all.
+    drivers : bool
+    """
+
+    landmarks_h: tuple[float, ...] = (0.0,)
+    as_of: datetime | None = None
+    episode_id: str | None = None
+    deltas: Mapping[str, float] = field(default_factory=dict)
+    drivers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Rows of contract §4, with the curve of each.
+
+    Parameters
+    ----------
+    frame : DataFrame with `COLUMNS`
+    curves : list of lists of ``{"h", "p", "deficit", "deficit_lower", "deficit_upper"}``
+        One list per row, empty where the model abstained.
+    warnings : tuple of Warned
+    superseded : int
+    """
+
+    frame: pd.DataFrame
+    curves: list[list[dict[str, float]]]
+    warnings: tuple[Warned, ...]
+    superseded: int
+
+
+def parse_deltas(text: str) -> dict[str, float]:
+    """Read ``2.6`` (for every component) or ``power=2.6,coordination=4``.
+
+    Raises
+    ------
+    UsageError
+        ``delta_invalid``.
+    """
+    deltas: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = np.nan
+        if not 0 < value < np.inf or (name and name not in COMPONENTS):
+            raise UsageError(
+                "delta_invalid",
+                f"--delta {part!r} is not understood, expected a number above 0.",
+                f"Write 2.6, or name components ({', '.join(COMPONENTS)}): power=2.6.",
+            )
+        deltas[name or "*"] = value
+    return deltas
+
+
+def predict(bundle: Bundle, cohort: Cohort, options: Options) -> Predictions:
+    """Return predictions for the episodes of `cohort` that `options` ask about.
+
+    Raises
+    ------
+    DataError
+        ``no_episode`` where nothing is there to predict.
+    """
+    history = build_history(cohort, tuple(sorted(bundle.specs)))
+    episodes = find_episodes(history)
+    queries, superseded = _ask(bundle, history, episodes, options)
+    X = build_features(history, queries, bundle.specs)
+    minors = athletes_under_age(history, queries)
+    X = hide_endocrine(X, minors, bundle.contract)
+    reasons = _reasons(bundle, history, episodes, queries)
+    seen = followed_tests(history, queries, bundle.specs)
+    columns = _identity(bundle, history, episodes, queries)
+    columns |= _numbers(bundle, queries, X, seen, reasons, options)
+    baselines = rested_baselines(history, queries, bundle.specs)
+    columns["confidence"] = tier(labelled_before(history, queries, baselines))
+    columns["completeness"] = completeness(X, bundle.contract)
+    curves = columns.pop("curve")
+    frame = pd.DataFrame({name: columns[name] for name in COLUMNS})
+    hidden = bool((minors & _has_labs(history)[queries.athlete]).any())
+    return Predictions(frame, list(curves), _warnings(frame, hidden=hidden), superseded)
+
+
+def _ask(
+    bundle: Bundle, history: History, episodes: Episodes, options: Options
+) -> tuple[Queries, int]:
+    if options.as_of is None:
+        targets = at_landmarks(episodes, options.landmarks_h)
+    else:
+        as_of_s = int(np.floor(options.as_of.timestamp()))
+        targets = (
+            at_moment(episodes, as_of_s)
+            if options.episode_id is None
+            else of_episode(episodes, options.episode_id, as_of_s)
+        )
+    if not targets.episode.size:
+        raise DataError(
+            "no_episode",
+            "No session and no open episode is known at the time asked about.",
+            "Add the athlete's sessions, or choose a later time.",
+        )
+    index_tests = {name: model.index_test for name, model in bundle.components.items()}
+    return expand(targets, episodes, history, index_tests), targets.superseded
+
+
+def _reasons(bundle: Bundle, history: History, episodes: Episodes, queries: Queries) -> Objects:
+    """Return why a query gets no numbers, or None."""
+    reasons = np.full(len(queries), None, dtype=object)
+    exertion = queries.session >= 0
+    load = history.sessions.columns["session_load_au"]
+    missing = np.zeros(len(queries), dtype=bool)
+    missing[exertion] = np.isnan(load[queries.session[exertion]])
+    learnt = np.array([c in bundle.components for c in COMPONENTS] + [False])
+    # The last one that applies is the one that is told: a red flag above all.
+    reasons[~learnt[queries.component]] = Abstain.COMPONENT_NOT_LEARNT.value
+    reasons[missing] = Abstain.LOAD_MISSING.value
+    reasons[episodes.known_s[queries.episode] > queries.as_of_s] = Abstain.SESSION_NOT_KNOWN.value
+    flagged = red_flagged(history, queries.athlete, queries.as_of_s)
+    reasons[flagged] = Abstain.RED_FLAG.value
+    return reasons
+
+
+def athletes_under_age(history: History, queries: Queries) -> Bools:
+    """Return whether the athlete may be under 18; only the year of birth is known."""
+    year = pd.DatetimeIndex(queries.as_of_s.astype("datetime64[s]")).year.to_numpy()
+    return np.asarray(year - history.person["birth_year"][queries.athlete] <= ADULT_YEARS)
+
+
+def _has_labs(history: History) -> Bools:
+    return np.asarray(np.diff(history.labs.offsets) > 0)
+
+
+def _identity(
+    bundle: Bundle, history: History, episodes: Episodes, queries: Queries
+) -> dict[str, Any]:
+    names = np.array([*COMPONENTS, AVAILABILITY], dtype=object)
+    tests = np.array([*history.test_names, None], dtype=object)
+    perceptual = names[queries.component] == "perceptual"
+    return {
+        "athlete_id": np.array(history.athlete_ids, dtype=object)[queries.athlete],
+        "episode_id": episodes.ids[queries.episode],
+        "kind": episodes.kinds[queries.episode],
+        "component": names[queries.component],
+        "index_test": tests[queries.test],
+        "clock_start": _utc(queries.clock_start_s),
+        "as_of": _utc(queries.as_of_s),
+        "evidence": np.where(perceptual, "ratings_only", "tests").astype(object),
+        "interval_level": INTERVAL_LEVEL,
+        "model_name": bundle.model_name,
+        "model_version": bundle.model_version,
+        "contract_hash": bundle.contract_hash,
+    }
+
+
+def _numbers(
+    bundle: Bundle, queries: Queries, X: Floats, seen: Followed, reasons: Objects, options: Options
+) -> dict[str, Any]:
+    """Return every column that the models compute, null where `reasons` has one."""
+    n = len(queries)
+    columns: dict[str, Any] = {name: np.full(n, np.nan) for name in NUMBERS}
+    for name in ("curve", "drivers", "delta_unit"):
+        columns[name] = np.full(n, None, dtype=object)
+    for name in ("extrapolated", "out_of_distribution", "upper_unbounded"):
+        columns[name] = np.zeros(n, dtype=bool)
+    answered = np.array([reason is None for reason in reasons], dtype=bool)
+    watched = np.isin(bundle.contract.groups, WATCHED_GROUPS)
+    for name, model in bundle.components.items():
+        of_component = queries.component == COMPONENTS.index(model.component)
+        rows = np.flatnonzero(of_component & answered)
+        if rows.size:
+            _fill(columns, rows, bundle, model, queries, X, seen.take(rows), options)
+            columns["out_of_distribution"][rows] = model.out_of_distribution(X[rows], watched)
+        spec = bundle.specs[model.index_test]
+        columns["delta_unit"][of_component] = spec.delta_unit
+        columns["delta"][of_component] = _delta(spec.delta, name, options)
+    for row in range(n):
+        if columns["curve"][row] is None:
+            columns["curve"][row] = []
+    columns["status"] = np.where(answered, "ok", "abstained").astype(object)
+    columns["reason"] = reasons
+    columns["recovered_at"] = _recovered_at(queries.clock_start_s, columns["recovery_h"])
+    columns["limiting"] = _limiting(queries, columns["recovery_h"])
+    return columns
+
+
+def _delta(default: float, component: str, options: Options) -> float:
+    return options.deltas.get(component, options.deltas.get("*", default))
+
+
+def _fill(
+    columns: dict[str, Any], rows: Ints, bundle: Bundle, model: ComponentModel,
+    queries: Queries, X: Floats, seen: Followed, options: Options,
+) -> None:  # fmt: skip
+    delta = _delta(bundle.specs[model.index_test].delta, model.component, options)
+    table = read_off(model.grid, delta)
+    since_h = (queries.as_of_s[rows] - queries.clock_start_s[rows]) / 3600.0
+    at_h = np.column_stack([since_h, np.tile([*P_H, *CURVE_H], (rows.size, 1))])
+    found = answer(model, table, X[rows], seen, at_h)
+    median = found.recovery[:, 1]
+    columns["lower_h"][rows], columns["upper_h"][rows] = found.recovery[:, 0], found.recovery[:, 2]
+    columns["recovery_h"][rows] = median
+    columns["upper_unbounded"][rows] = np.isinf(found.recovery[:, 2])
+    columns["remaining_h"][rows] = np.maximum(median - since_h, 0.0)
+    columns["extrapolated"][rows] = median > model.follow_up_h
+    for i, name in enumerate(("p_now", *(f"p_{h:.0f}h" for h in P_H))):
+        columns[name][rows] = found.probability[:, i]
+    for h in DEFICIT_H:
+        columns[f"deficit_{h:.0f}h"][rows] = found.deficit[:, CURVE_H.index(h), 1]
+    for k, row in enumerate(rows):
+        columns["curve"][row] = _curve(found, k, 1 + len(P_H))
+        if options.drivers:
+            columns["drivers"][row] = _drivers(bundle, model, table, X[row], seen, k, median[k])
+
+
+def _curve(found: Answers, k: int, first: int) -> list[dict[str, float]]:
+    return [
+        {
+            "h": h,
+            "p": float(found.probability[k, first + i]),
+            "deficit": float(found.deficit[k, i, 1]),
+            "deficit_lower": float(found.deficit[k, i, 0]),
+            "deficit_upper": float(found.deficit[k, i, 2]),
+        }
+        for i, h in enumerate(CURVE_H)
+    ]
+
+
+def _drivers(
+    bundle: Bundle, model: ComponentModel, table: ReadOff, x: Floats, seen: Followed, k: int,
+    median: float,
+) -> list[dict[str, Any]]:  # fmt: skip
+    one = np.array([k])
+    return [
+        {
+            "group": bundle.contract.groups[feature],
+            "feature": bundle.contract.names[feature],
+            "value": None if np.isnan(x[feature]) else float(x[feature]),
+            "ratio": float(ratio),
+        }
+        for feature, ratio in drivers(model, table, x[None, :], seen.take(one), median)
+    ]
+
+
+def _recovered_at(clock_start_s: Ints, hours: Floats) -> pd.Series[pd.Timestamp]:
+    known = np.isfinite(hours) & (hours <= LAST_H)
+    at = clock_start_s + np.round(np.where(known, hours, 0.0) * 3600).astype(np.int64)
+    return _utc(at).where(pd.Series(known))
+
+
+def _limiting(queries: Queries, hours: Floats) -> Bools:
+    """Return which component of each (episode, as_of) takes longest; the first among equals."""
+    slowest = np.zeros(len(queries), dtype=bool)
+    frame = pd.DataFrame({"e": queries.episode, "t": queries.as_of_s, "hours": hours})
+    known = frame.dropna(subset="hours")
+    if len(known):
+        slowest[known.groupby(["e", "t"])["hours"].idxmax()] = True
+    return slowest
+
+
+def _utc(at_s: Ints) -> pd.Series[pd.Timestamp]:
+    return pd.Series(at_s.astype("datetime64[s]").astype("datetime64[us]")).dt.tz_localize("UTC")
+
+
+def _warnings(frame: pd.DataFrame, *, hidden: bool) -> tuple[Warned, ...]:
+    ok = frame["status"] == "ok"
+    applies = {
+        Notice.NOT_MEDICAL: True,
+        Notice.NOT_CALIBRATED: bool(ok.any()),
+        Notice.RATINGS_ONLY: bool((ok & (frame["evidence"] == "ratings_only")).any()),
+        Notice.EXTRAPOLATED: bool(frame["extrapolated"].any()),
+        Notice.MINOR_ENDOCRINE_IGNORED: hidden,
+        Notice.COLD_START: bool((ok & (frame["confidence"] == "cold_start")).any()),
+        Notice.OUT_OF_DISTRIBUTION: bool(frame["out_of_distribution"].any()),
+        Notice.RED_FLAG: bool((frame["reason"] == Abstain.RED_FLAG.value).any()),
+    }
+    return tuple(Warned(n.value, _MESSAGES[n]) for n, told in applies.items() if told)

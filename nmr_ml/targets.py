@@ -1,0 +1,124 @@
+"""Which episodes are asked about, and as of when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nmr_ml.episodes import EXERTION
+from nmr_ml.errors import DataError, UsageError
+from nmr_ml.queries import Queries
+from nmr_ml.testspec import COMPONENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from nmr_ml.episodes import Episodes
+    from nmr_ml.history import History
+
+    Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Episodes and moments; both arrays have shape (n,).
+
+    Parameters
+    ----------
+    episode : int64 array
+        Position in `Episodes`.
+    as_of_s : int64 array, s since 1970 UTC
+    superseded : int
+        Episodes left out because the athlete has a later one.
+    """
+
+    episode: Ints
+    as_of_s: Ints
+    superseded: int = 0
+
+
+def at_landmarks(episodes: Episodes, landmarks_h: Sequence[float]) -> Targets:
+    """Return every episode at each landmark, except after the athlete's next loading session.
+
+    Raises
+    ------
+    UsageError
+        ``landmark_negative``: before its clock start an episode is not known.
+    """
+    if bad := [h for h in landmarks_h if not 0 <= h < np.inf]:
+        raise UsageError(
+            "landmark_negative",
+            f"A landmark of {bad[0]:g} h was asked for, expected hours from 0 on.",
+            "Count landmarks from the end of the session, for example 0,24,48.",
+        )
+    every = np.arange(len(episodes))
+    offsets_s = np.unique(np.round(np.asarray(landmarks_h) * 3600).astype(np.int64))
+    episode = np.repeat(every, offsets_s.size)
+    as_of = episodes.clock_start_s[episode] + np.tile(offsets_s, every.size)
+    open_then = (as_of < episodes.next_loading_s[episode]) & (as_of < episodes.resolved_s[episode])
+    kept = open_then | (as_of == episodes.clock_start_s[episode])
+    return Targets(episode[kept], as_of[kept])
+
+
+def at_moment(episodes: Episodes, as_of_s: int) -> Targets:
+    """Return each athlete's latest exertion known at `as_of_s` and every open event."""
+    started = (episodes.clock_start_s <= as_of_s) & (episodes.known_s <= as_of_s)
+    exertion = episodes.kinds == EXERTION
+    candidates = np.flatnonzero(started & exertion)
+    # Sorted by athlete, then clock start: the last row of each athlete is the latest.
+    by_time = candidates[
+        np.lexsort((candidates, episodes.clock_start_s[candidates], episodes.athlete[candidates]))
+    ]
+    owner = episodes.athlete[by_time]
+    latest = by_time[np.append(owner[1:] != owner[:-1], True)] if by_time.size else by_time
+    events = np.flatnonzero(started & ~exertion & (episodes.resolved_s > as_of_s))
+    chosen = np.concatenate([latest, events])
+    return Targets(chosen, np.full(chosen.size, as_of_s), int(np.sum(started)) - chosen.size)
+
+
+def of_episode(episodes: Episodes, episode_id: str, as_of_s: int) -> Targets:
+    """Return the one episode called `episode_id`.
+
+    Raises
+    ------
+    DataError
+        ``no_episode`` where there is none, or it starts after `as_of_s`.
+    """
+    found = np.flatnonzero((episodes.ids == episode_id) & (episodes.clock_start_s <= as_of_s))
+    if not found.size:
+        raise DataError(
+            "no_episode",
+            "The episode asked for is not among the sessions and episodes up to as_of.",
+            "Give an episode_id that is the session_id of a session, or leave it out.",
+        )
+    return Targets(found[:1], np.full(1, as_of_s))
+
+
+def expand(
+    targets: Targets, episodes: Episodes, history: History, index_tests: Mapping[str, str]
+) -> Queries:
+    """Return one query per target and component: those in `index_tests` for an exertion, else one.
+
+    Rows of one target stand together, in the order of `nmr_ml.testspec.COMPONENTS`.
+    """
+    learnt = [(i, index_tests[c]) for i, c in enumerate(COMPONENTS) if c in index_tests]
+    exertion = episodes.session[targets.episode] >= 0
+    repeats = np.where(exertion, len(learnt), 1)
+    episode = np.repeat(targets.episode, repeats)
+    place = np.arange(episode.size) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    is_exertion = np.repeat(exertion, repeats)
+    component = np.array([i for i, _ in learnt], np.int64)[np.where(is_exertion, place, 0)]
+    test = np.array([history.test_names.index(t) for _, t in learnt], np.int64)
+    return Queries(
+        episode=episode,
+        component=np.where(is_exertion, component, len(COMPONENTS)),
+        athlete=episodes.athlete[episode],
+        session=episodes.session[episode],
+        test=np.where(is_exertion, test[np.where(is_exertion, place, 0)], -1),
+        clock_start_s=episodes.clock_start_s[episode],
+        as_of_s=np.repeat(targets.as_of_s, repeats),
+    )

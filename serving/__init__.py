@@ -1,0 +1,1 @@
+"""Predictions with a registered model: batch scoring and the online API."""

@@ -1,0 +1,92 @@
+"""The columns of a prediction, as Parquet and as JSON."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nmr_ml.predict import Predictions
+
+_TIME = pa.timestamp("us", tz="UTC")
+_DRIVER = pa.struct(
+    {
+        "group": pa.string(),
+        "feature": pa.string(),
+        "value": pa.float64(),
+        "ratio": pa.float64(),
+    }
+)
+
+#: The types of the columns, stated so that a part with nothing but abstentions has the same ones.
+SCHEMA = pa.schema(
+    {
+        "athlete_id": pa.string(),
+        "episode_id": pa.string(),
+        "kind": pa.string(),
+        "component": pa.string(),
+        "index_test": pa.string(),
+        "clock_start": _TIME,
+        "as_of": _TIME,
+        "status": pa.string(),
+        "reason": pa.string(),
+        "recovery_h": pa.float64(),
+        "lower_h": pa.float64(),
+        "upper_h": pa.float64(),
+        "interval_level": pa.float64(),
+        "upper_unbounded": pa.bool_(),
+        "remaining_h": pa.float64(),
+        "recovered_at": _TIME,
+        "p_now": pa.float64(),
+        "p_24h": pa.float64(),
+        "p_48h": pa.float64(),
+        "p_72h": pa.float64(),
+        "p_96h": pa.float64(),
+        "deficit_24h": pa.float64(),
+        "deficit_48h": pa.float64(),
+        "deficit_72h": pa.float64(),
+        "delta": pa.float64(),
+        "delta_unit": pa.string(),
+        "limiting": pa.bool_(),
+        "extrapolated": pa.bool_(),
+        "out_of_distribution": pa.bool_(),
+        "evidence": pa.string(),
+        "confidence": pa.string(),
+        "completeness": pa.float64(),
+        "drivers": pa.list_(_DRIVER),
+        "model_name": pa.string(),
+        "model_version": pa.string(),
+        "contract_hash": pa.string(),
+    }
+)
+
+
+def table(frame: pd.DataFrame) -> pa.Table:
+    """Return predictions as an Arrow table: NaN and NaT are null, +inf stays."""
+    return pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
+
+
+def rows(predictions: Predictions) -> list[dict[str, Any]]:
+    """Return predictions as JSON-safe objects with their curves: +inf is null, times ISO-8601."""
+    records = table(predictions.frame).to_pylist()
+    return [
+        {name: _safe(value) for name, value in {**record, "curve": curve}.items()}
+        for record, curve in zip(records, predictions.curves, strict=True)
+    ]
+
+
+def _safe(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _safe(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_safe(part) for part in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

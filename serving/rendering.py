@@ -1,0 +1,120 @@
+"""An answer for a person: the hours first, then the curve, what moved them, and what to know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nmr_ml.reasons import Abstain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Row = Mapping[str, Any]
+
+#: Hours of the curve that are printed.
+SHOWN_H = (0, 12, 24, 36, 48, 60, 72, 96, 120)
+_WHY = {
+    Abstain.LOAD_MISSING: "the load of the session is not known",
+    Abstain.SESSION_NOT_KNOWN: "the session was not known at that time",
+    Abstain.TOO_LITTLE_DATA: "there is too little data",
+    Abstain.RED_FLAG: "a laboratory value calls for a clinician",
+    Abstain.MINOR_ENDOCRINE: "the athlete is under 18",
+    Abstain.COMPONENT_NOT_LEARNT: "the model has not learnt this component",
+    Abstain.NEXT_SESSION_STARTED: "the next session has started",
+}
+
+
+def rendered(answer: Mapping[str, Any]) -> RenderableType:
+    """Return the answer of the API as a Rich renderable."""
+    parts: list[RenderableType] = []
+    episodes = dict.fromkeys((row["episode_id"], row["as_of"]) for row in answer["predictions"])
+    for episode in episodes:
+        chosen = [r for r in answer["predictions"] if (r["episode_id"], r["as_of"]) == episode]
+        parts += [_heading(chosen[0]), _hours(chosen), *_abstentions(chosen)]
+        parts += [part for row in chosen if row["curve"] for part in _details(row)]
+    parts += [Text(f"note  {w['message']}", style="dim") for w in answer["warnings"]]
+    model = answer["model"]
+    parts.append(Text(f"model  {model['name']} version {model['version']}", style="dim"))
+    return Group(*parts)
+
+
+def _heading(row: Row) -> Text:
+    text = Text.assemble((f"{row['kind']} {row['episode_id']}", "bold"), f" of {row['athlete_id']}")
+    return text.append(f", clock start {_time(row['clock_start'])}, as of {_time(row['as_of'])}")
+
+
+def _hours(rows: Sequence[Row]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("component")
+    for name in ("median", "interval", "left", "now", "24 h", "48 h", "72 h", "96 h", "δ"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        if row["status"] == "ok":
+            table.add_row(row["component"] + (" *" if row["limiting"] else ""), *_cells(row))
+    return table if table.row_count else Table(box=None)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    upper = "∞" if row["upper_unbounded"] else f"{row['upper_h']:.0f}"
+    interval = f"{row['lower_h']:.0f} – {upper} h ({row['interval_level']:.0%})"
+    chances = (f"{row[name]:.0%}" for name in ("p_now", "p_24h", "p_48h", "p_72h", "p_96h"))
+    unit = "%" if row["delta_unit"] == "pct" else " points"
+    return (
+        _h(row["recovery_h"]),
+        interval,
+        _h(row["remaining_h"]),
+        *chances,
+        f"{row['delta']:g}{unit}",
+    )
+
+
+def _abstentions(rows: Sequence[Row]) -> list[Text]:
+    return [
+        Text(f"{row['component']}: no number, {_WHY[Abstain(row['reason'])]}")
+        for row in rows
+        if row["status"] != "ok"
+    ]
+
+
+def _details(row: Row) -> list[RenderableType]:
+    unit = "%" if row["delta_unit"] == "pct" else "points"
+    title = f"{row['component']}: chance of having recovered, and deficit in {unit}, hours later"
+    parts: list[RenderableType] = [Text(title), _curve(row)]
+    if row["drivers"]:
+        parts.append(_drivers(row["drivers"]))
+    return parts
+
+
+def _curve(row: Row) -> Table:
+    points = [point for point in row["curve"] if point["h"] in SHOWN_H]
+    table = Table(box=None, padding=(0, 2, 0, 2))
+    table.add_column("")
+    for point in points:
+        table.add_column(f"{point['h']:.0f} h", justify="right")
+    table.add_row("recovered", *(f"{point['p']:.0%}" for point in points))
+    table.add_row("deficit", *(f"{point['deficit']:.1f}" for point in points))
+    return table
+
+
+def _drivers(drivers: Sequence[Row]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2))
+    table.add_column("associated with")
+    table.add_column("value", justify="right")
+    table.add_column("hours", justify="right")
+    for driver in drivers:
+        value = "absent" if driver["value"] is None else f"{driver['value']:.4g}"
+        table.add_row(f"{driver['group']}: {driver['feature']}", value, f"×{driver['ratio']:.2f}")
+    return table
+
+
+def _h(hours: float | None) -> str:
+    return "∞" if hours is None else f"{hours:.0f} h"
+
+
+def _time(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"

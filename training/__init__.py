@@ -1,0 +1,1 @@
+"""Tracked experiments: train, evaluate and promote recovery-time models."""

@@ -1,0 +1,85 @@
+"""The configuration of an experiment: ``configs/train.yaml`` and what overrides it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nmr_ml import configs
+from nmr_ml.errors import UsageError
+from nmr_ml.latent import TreeSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class TrainConfig(BaseModel):
+    """What ``configs/train.yaml`` says, checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: Annotated[int, Field(ge=0)]
+    landmarks_h: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=2)]
+    least_athletes: Count
+    least_episodes: Count
+    bootstrap: Count
+    learning_rate: Share
+    num_leaves: Annotated[int, Field(ge=2)]
+    min_data_in_leaf: Count
+    feature_fraction: Share
+    bagging_fraction: Share
+    lambda_l2: Annotated[float, Field(ge=0)]
+    max_bin: Annotated[int, Field(ge=2)]
+    max_rounds: Annotated[int, Field(ge=10)]
+    threads: Count
+
+    def trees(self) -> TreeSettings:
+        """Return the part that LightGBM needs."""
+        return TreeSettings(
+            learning_rate=self.learning_rate,
+            num_leaves=self.num_leaves,
+            min_data_in_leaf=self.min_data_in_leaf,
+            feature_fraction=self.feature_fraction,
+            bagging_fraction=self.bagging_fraction,
+            lambda_l2=self.lambda_l2,
+            max_bin=self.max_bin,
+            max_rounds=self.max_rounds,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+
+def load_config(path: Path | None = None, settings: Sequence[str] = ()) -> TrainConfig:
+    """Read the shipped configuration, then `path`, then ``KEY=VALUE`` settings; the last one wins.
+
+    Raises
+    ------
+    UsageError
+        ``config_invalid`` names the key and what it may hold; ``config_unreadable``.
+    """
+    content = configs.load("train.yaml")
+    if path is not None:
+        content |= configs.load(path.name, override=path)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(
+                "config_invalid", f"--set {setting!r} has no value.", "Write --set KEY=VALUE."
+            )
+        content[key.strip()] = yaml.safe_load(value)
+    try:
+        return TrainConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            "config_invalid",
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}.",
+            f"Known keys: {', '.join(TrainConfig.model_fields)}.",
+        ) from error

@@ -1,0 +1,109 @@
+"""The promotion gate: a model becomes champion on evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nmr_ml.bundle import MODEL_NAME, load_bundle
+from nmr_ml.errors import DataError
+from nmr_ml.golden import check_golden
+from nmr_ml.registry import (
+    CANDIDATE,
+    CHAMPION,
+    PREVIOUS_TAG,
+    client,
+    reaching_registry,
+    resolve,
+    version_of,
+)
+from training.baselines import MODALITY
+from training.card import beats_baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow import MlflowClient
+
+VERDICT_TAG = "nmr.gate"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says of a card, a line per component."""
+
+    passed: bool
+    lines: tuple[str, ...]
+
+
+def judge(card: Mapping[str, Any]) -> Verdict:
+    """Return whether every component beats the median by modality on held-out athletes.
+
+    The noise-smoothed Brier score at 24, 48 and 72 h decides, and the upper end of its
+    athlete-clustered 95 % bootstrap interval has to lie below 0.
+    """
+    lines, passed = [], True
+    for name, component in card["components"].items():
+        scores = component["held_out_brier"]
+        won = beats_baseline(scores)
+        passed &= won
+        lines.append(f"{name}: {_line(scores, won=won)}")
+    return Verdict(passed and bool(lines), tuple(lines))
+
+
+def _line(scores: Mapping[str, Any], *, won: bool) -> str:
+    difference = scores["difference"].get(MODALITY)
+    if not difference or difference["upper"] is None:
+        return "too few tests at 24, 48 and 72 h to compare with the median by modality"
+    return (
+        f"{'beats' if won else 'does not beat'} the median by modality, Brier "
+        f"{scores['score']['model']:.4f} against {scores['score'][MODALITY]:.4f}, difference "
+        f"{difference['value']:+.4f} ({difference['lower']:+.4f} to {difference['upper']:+.4f})"
+    )
+
+
+def promote(version: str = CANDIDATE) -> tuple[str, Verdict]:
+    """Make a version the champion if the gate passes.
+
+    Returns
+    -------
+    version : str
+    verdict : Verdict
+
+    Raises
+    ------
+    DataError
+        ``gate_refused`` with the figures; ``model_not_found``; ``golden_rows_differ``.
+    OutsideError
+        ``registry_unreachable``.
+    """
+    with reaching_registry():
+        number = _version(version)
+        bundle = load_bundle(resolve(number))
+        check_golden(bundle)
+        verdict = judge(bundle.card)
+        registry = client()
+        record = json.dumps({"passed": verdict.passed, "lines": verdict.lines})
+        registry.set_model_version_tag(MODEL_NAME, number, VERDICT_TAG, record)
+        if not verdict.passed:
+            raise DataError(
+                "gate_refused",
+                f"Version {number} is not promoted. {'; '.join(verdict.lines)}.",
+                "Train on more athletes, or on more tests each, and promote again.",
+            )
+        _crown(registry, number)
+        return number, verdict
+
+
+def _version(reference: str) -> str:
+    resolve(reference)
+    return version_of(client(), reference)
+
+
+def _crown(registry: MlflowClient, number: str) -> None:
+    aliases = registry.get_registered_model(MODEL_NAME).aliases
+    before = aliases.get(CHAMPION)
+    if before not in {None, number}:
+        registry.set_model_version_tag(MODEL_NAME, number, PREVIOUS_TAG, str(before))
+    registry.set_registered_model_alias(MODEL_NAME, CHAMPION, number)
