@@ -95,7 +95,7 @@ def begun(started_s: Floats, ended_s: Ints, first: int, last: int, moment_s: int
     for i in range(end, upper_bound(ended_s, end, last, moment_s + LONGEST_SESSION_S)):
         if started_s[i] < moment_s:
             end = i + 1
-    return end
+    return int(end)
 
 
 @njit(cache=True, nogil=True)

@@ -16,13 +16,15 @@ from nmr_ml.errors import DataError
 from nmr_ml.features.contract import FeatureContract, feature_contract
 from nmr_ml.home import writing_folder
 from nmr_ml.latent import BoostedCurve
-from nmr_ml.testspec import TestSpec
+from nmr_ml.testspec import COMPONENTS, TestSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from nmr_ml.testspec import Component
 
     Floats = NDArray[np.float64]
 
@@ -118,9 +120,9 @@ def load_bundle(path: Path) -> Bundle:
     try:
         contract = FeatureContract.from_json(_text(path, "contract.json"))
         specs = {k: TestSpec.model_validate(v) for k, v in _json(path, "tests.json").items()}
-        components = {
-            name: _component(path, name, entry)
-            for name, entry in _json(path, "components.json").items()
+        entries = _json(path, "components.json")
+        components: dict[str, ComponentModel] = {
+            n: _component(path, n, entries[n]) for n in COMPONENTS if n in entries
         }
         bundle = Bundle(
             components,
@@ -188,10 +190,10 @@ def _component_json(model: ComponentModel) -> dict[str, Any]:
     }
 
 
-def _component(path: Path, name: str, entry: Mapping[str, Any]) -> ComponentModel:
+def _component(path: Path, name: Component, entry: Mapping[str, Any]) -> ComponentModel:
     booster = lgb.Booster(model_str=_text(path, f"{name}.lgb.txt"))
     return ComponentModel(
-        component=name,  # type: ignore[arg-type]  # the manifest vouches for the name
+        component=name,
         index_test=entry["index_test"],
         curve=BoostedCurve(booster, np.array(entry["offset"]), np.array(entry["spread"])),
         grid=CurveGrid(**{k: np.array(v, np.float64) for k, v in entry["grid"].items()}),

@@ -18,7 +18,7 @@ from nmr_ml.errors import NmrError, OutsideError, UsageError
 from nmr_ml.home import home, writing_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
 GROUP = "nmr.commands"
@@ -35,14 +35,19 @@ class StoppedError(NmrError):
 def main() -> None:
     """Run the command line given in ``sys.argv`` and exit with its code."""
     telemetry.switch_off()
-    signal.signal(signal.SIGTERM, _stop)
+    stop_on_sigterm()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; failures are reported, never raised."""
+    """Run one command line and return its exit code."""
+    return guarded(lambda: _invoke(list(arguments)), arguments)
+
+
+def guarded(work: Callable[[], int], arguments: Sequence[str]) -> int:
+    """Return the exit code of `work`; its failures are reported as `arguments` ask, not raised."""
     try:
-        code = _invoke(list(arguments))
+        code = work()
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has gone; whatever is still buffered must not fail again at exit.
@@ -144,6 +149,11 @@ def _internal(error: Exception) -> OutsideError:
         f"An unexpected {kind} stopped the command; {path} says where.",
         "Report it with that file, which holds places in the code and no data.",
     )
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM end the process as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _stop)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

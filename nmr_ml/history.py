@@ -258,11 +258,11 @@ def _codes(column: pd.Series[str], names: tuple[str, ...]) -> Floats:
 
 
 def _flags(column: pd.Series[bool]) -> Floats:
-    return column.to_numpy(np.float64, na_value=np.nan)
+    return np.asarray(column.to_numpy(np.float64, na_value=np.nan), np.float64)
 
 
 def _day_precision(frame: pd.DataFrame) -> Floats:
-    return (frame["time_precision"] == "day").to_numpy(np.float64)
+    return np.asarray(frame["time_precision"] == "day", np.float64)
 
 
 def _local_midnight(days: pd.Series[pd.Timestamp], timezone: str) -> pd.Series[pd.Timestamp]:

@@ -27,9 +27,9 @@ PSEUDO_EPISODES = 20.0
 #: Below this spread a normal falls between the nodes of the grid.
 LEAST_SPREAD = 0.15
 #: Shapes with less than this share of the evidence are dropped.
-LEAST_SHAPE = 0.02
+LEAST_SHAPE = 0.04
 #: Episodes that choose the shapes; more change the weights by less than their own noise.
-SHAPE_EPISODES = 1500
+SHAPE_EPISODES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,9 @@ def _posterior_margins(
     return over_b / total[:, None], over_a / total[:, None], total
 
 
-def choose_shapes(followed: Followed, grid: CurveGrid, *, seed: int, rounds: int = 100) -> CurveGrid:
+def choose_shapes(
+    followed: Followed, grid: CurveGrid, *, seed: int, rounds: int = 100
+) -> CurveGrid:
     """Return `grid` with the shapes that the tests speak for, weighted by their evidence.
 
     Weights, and the population's mean and spread, are fitted in turn by expectation maximisation
@@ -112,7 +114,7 @@ def choose_shapes(followed: Followed, grid: CurveGrid, *, seed: int, rounds: int
     some = followed.take(np.sort(rows))
     weights = grid.weights
     one_group = np.zeros(len(some), np.int64)
-    for _ in range(3):
+    for _ in range(2):
         table, top = likelihood_tables(some, replace(grid, weights=weights))
         population = fit_population(table, top, grid, one_group)
         prior_a, prior_b = (

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CURVE_H = (0.0, 6.0, 12.0, 24.0, 36.0, 48.0, 60.0, 72.0, 96.0, 120.0, 168.0, 240.0, 336.0)
 #: Nodes below this probability change no printed digit.
 LEAST_PROBABILITY = 1e-9
+LEAST_WEIGHT = 1e-140
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +75,27 @@ def _posterior(
 ) -> Floats:  # fmt: skip
     """Return the probability of every node, shape (n_s * n_a * n_b,)."""
     n_a, n_b = log_amplitude.size, log_tau.size
+    # The floor keeps a total above zero where prior and tests contradict each other utterly.
+    wa = np.maximum(np.exp(-0.5 * ((log_amplitude - mean[0]) / spread[0]) ** 2), LEAST_WEIGHT)
+    wb = np.maximum(np.exp(-0.5 * ((log_tau - mean[1]) / spread[1]) ** 2), LEAST_WEIGHT)
     nodes = np.empty((slow.size, n_a, n_b))
     loglik = np.zeros((n_a, n_b))
     peak = -np.inf
-    for s in range(slow.size):
-        if hours.size:
+    if hours.size:
+        for s in range(slow.size):
             shape_loglik(
                 hours, deficit, error, shared, log_amplitude, log_tau, slow[s], power[s], loglik
             )
-        for i in range(n_a):
-            za = (log_amplitude[i] - mean[0]) / spread[0]
-            for j in range(n_b):
-                zb = (log_tau[j] - mean[1]) / spread[1]
-                nodes[s, i, j] = loglik[i, j] - 0.5 * (za * za + zb * zb) + np.log(weights[s])
-                peak = max(peak, nodes[s, i, j])
+            nodes[s] = loglik
+            peak = max(peak, loglik.max())
     total = 0.0
+    for s in range(slow.size):
+        for i in range(n_a):
+            for j in range(n_b):
+                prior = weights[s] * wa[i] * wb[j]
+                nodes[s, i, j] = prior * np.exp(nodes[s, i, j] - peak) if hours.size else prior
+                total += nodes[s, i, j]
     flat = nodes.ravel()
-    for k in range(flat.size):
-        flat[k] = np.exp(flat[k] - peak)
-        total += flat[k]
     for k in range(flat.size):
         flat[k] /= total
     return flat

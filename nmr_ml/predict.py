@@ -15,8 +15,9 @@ from nmr_ml.confidence import labelled_before, tier
 from nmr_ml.curve import LAST_H
 from nmr_ml.episodes import find_episodes
 from nmr_ml.errors import DataError, UsageError
-from nmr_ml.features.engine import build_features, completeness, hide_endocrine
+from nmr_ml.features.engine import completeness
 from nmr_ml.history import build_history
+from nmr_ml.inputs import may_be_minor, model_inputs
 from nmr_ml.labels import followed_tests
 from nmr_ml.posterior import CURVE_H, read_off
 from nmr_ml.reasons import Abstain, Notice
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 #: Hours after the clock start of the `p_*` and `deficit_*` columns.
 P_H = (24.0, 48.0, 72.0, 96.0)
 DEFICIT_H = (24.0, 48.0, 72.0)
-ADULT_YEARS = 18
 #: Groups whose values decide whether a query is like the training data.
 WATCHED_GROUPS = ("load",)
 NUMBERS = (
@@ -158,9 +158,7 @@ def predict(bundle: Bundle, cohort: Cohort, options: Options) -> Predictions:
     history = build_history(cohort, tuple(sorted(bundle.specs)))
     episodes = find_episodes(history)
     queries, superseded = _ask(bundle, history, episodes, options)
-    X = build_features(history, queries, bundle.specs)
-    minors = athletes_under_age(history, queries)
-    X = hide_endocrine(X, minors, bundle.contract)
+    X = model_inputs(history, queries, bundle.specs)
     reasons = _reasons(bundle, history, episodes, queries)
     seen = followed_tests(history, queries, bundle.specs)
     columns = _identity(bundle, history, episodes, queries)
@@ -170,7 +168,7 @@ def predict(bundle: Bundle, cohort: Cohort, options: Options) -> Predictions:
     columns["completeness"] = completeness(X, bundle.contract)
     curves = columns.pop("curve")
     frame = pd.DataFrame({name: columns[name] for name in COLUMNS})
-    hidden = bool((minors & _has_labs(history)[queries.athlete]).any())
+    hidden = bool((may_be_minor(history, queries) & _has_labs(history)[queries.athlete]).any())
     return Predictions(frame, list(curves), _warnings(frame, hidden=hidden), superseded)
 
 
@@ -211,12 +209,6 @@ def _reasons(bundle: Bundle, history: History, episodes: Episodes, queries: Quer
     flagged = red_flagged(history, queries.athlete, queries.as_of_s)
     reasons[flagged] = Abstain.RED_FLAG.value
     return reasons
-
-
-def athletes_under_age(history: History, queries: Queries) -> Bools:
-    """Return whether the athlete may be under 18; only the year of birth is known."""
-    year = pd.DatetimeIndex(queries.as_of_s.astype("datetime64[s]")).year.to_numpy()
-    return np.asarray(year - history.person["birth_year"][queries.athlete] <= ADULT_YEARS)
 
 
 def _has_labs(history: History) -> Bools:

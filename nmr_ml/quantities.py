@@ -67,7 +67,7 @@ def canonical_labs(frame: pd.DataFrame, sex: pd.Series, rows: Mask) -> Converted
     rows : mask
         The rows to convert: those that break no rule so far.
     """
-    whose = frame["athlete_id"].map(sex).where(rows).fillna("unknown")
+    whose = sex.reindex(frame["athlete_id"]).fillna("unknown")
     keys = [frame[name] for name in ("analyte", "specimen", "unit")]
     low = frame["below_loq"].fillna(False).to_numpy(dtype=np.bool_)
     return _converted(frame, [*keys, whose], _lab, rows, unbounded_below=low)

@@ -94,6 +94,7 @@ class NoLabel(StrEnum):
     LABELLED = "labelled"
     TOO_FEW_RESTED_TESTS = "too_few_rested_tests"
     NO_TEST_IN_FOLLOW_UP = "no_test_in_follow_up"
+    NOT_RESOLVED = "not_resolved"
 
 
 @unique

@@ -35,6 +35,7 @@ def score(
         str | None, typer.Option(help="Smallest deficit that counts: 2.6 or power=2.6,central=2.")
     ] = None,
     drivers: Annotated[bool, typer.Option("--drivers", help="Say what moves each number.")] = False,
+    bucket_athletes: Annotated[int, typer.Option(min=1, hidden=True)] = 200,
     as_json: AsJson = False,
 ) -> None:
     """Predict for every athlete of a cohort, into Parquet parts with a manifest."""
@@ -56,11 +57,13 @@ def score(
     options = Options(hours, moment, deltas=deltas, drivers=drivers)
     read_description(cohort)
     bundle = load_bundle(resolve(model))
-    manifest = scoring.finished(cohort, out, bundle, options)
+    manifest = scoring.finished(cohort, out, bundle, options, bucket=bucket_athletes)
     said = "Done before"
     if manifest is None:
         with console.progress("Scoring") as advance:
-            manifest = scoring.score(cohort, out, bundle, options, advance=advance)
+            manifest = scoring.score(
+                cohort, out, bundle, options, bucket=bucket_athletes, advance=advance
+            )
         said = "Done"
     if as_json:
         console.emit(manifest)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-#: Hours of the curve that are printed.
-SHOWN_H = (0, 12, 24, 36, 48, 60, 72, 96, 120)
+#: What of the curve and of the drivers fits 80 columns and a short look; the JSON has all.
+SHOWN_H = (0, 12, 24, 36, 48, 72, 96, 120)
+SHOWN_DRIVERS = 5
 _WHY = {
     Abstain.LOAD_MISSING: "the load of the session is not known",
     Abstain.SESSION_NOT_KNOWN: "the session was not known at that time",
@@ -49,24 +50,33 @@ def _heading(row: Row) -> Text:
 
 
 def _hours(rows: Sequence[Row]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("component")
-    for name in ("median", "interval", "left", "now", "24 h", "48 h", "72 h", "96 h", "δ"):
-        table.add_column(name, justify="right")
+    table = _table("", "median", f"{rows[0]['interval_level']:.0%} interval", "left", "now")
+    for name in ("24 h", "48 h", "72 h", "96 h", "δ"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         if row["status"] == "ok":
             table.add_row(row["component"] + (" *" if row["limiting"] else ""), *_cells(row))
-    return table if table.row_count else Table(box=None)
+    if table.row_count:
+        table.caption, table.caption_justify = "* recovers last", "left"
+    else:
+        table.show_header = False
+    return table
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for number, name in enumerate(names):
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    return table
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    upper = "∞" if row["upper_unbounded"] else f"{row['upper_h']:.0f}"
-    interval = f"{row['lower_h']:.0f} – {upper} h ({row['interval_level']:.0%})"
+    upper = "∞" if row["upper_unbounded"] else f"{row['upper_h']:.0f} h"
     chances = (f"{row[name]:.0%}" for name in ("p_now", "p_24h", "p_48h", "p_72h", "p_96h"))
-    unit = "%" if row["delta_unit"] == "pct" else " points"
+    unit = "%" if row["delta_unit"] == "pct" else " pt"
     return (
         _h(row["recovery_h"]),
-        interval,
+        f"{row['lower_h']:.0f} – {upper}",
         _h(row["remaining_h"]),
         *chances,
         f"{row['delta']:g}{unit}",
@@ -83,7 +93,7 @@ def _abstentions(rows: Sequence[Row]) -> list[Text]:
 
 def _details(row: Row) -> list[RenderableType]:
     unit = "%" if row["delta_unit"] == "pct" else "points"
-    title = f"{row['component']}: chance of having recovered, and deficit in {unit}, hours later"
+    title = f"{row['component']}: chance of having recovered and deficit in {unit}, by hours"
     parts: list[RenderableType] = [Text(title), _curve(row)]
     if row["drivers"]:
         parts.append(_drivers(row["drivers"]))
@@ -92,23 +102,20 @@ def _details(row: Row) -> list[RenderableType]:
 
 def _curve(row: Row) -> Table:
     points = [point for point in row["curve"] if point["h"] in SHOWN_H]
-    table = Table(box=None, padding=(0, 2, 0, 2))
-    table.add_column("")
-    for point in points:
-        table.add_column(f"{point['h']:.0f} h", justify="right")
-    table.add_row("recovered", *(f"{point['p']:.0%}" for point in points))
-    table.add_row("deficit", *(f"{point['deficit']:.1f}" for point in points))
+    table = _table("", *(f"{point['h']:.0f} h" for point in points))
+    table.add_row("  chance", *(f"{point['p']:.0%}" for point in points))
+    table.add_row("  deficit", *(f"{point['deficit']:.1f}" for point in points))
     return table
 
 
 def _drivers(drivers: Sequence[Row]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2))
-    table.add_column("associated with")
-    table.add_column("value", justify="right")
-    table.add_column("hours", justify="right")
-    for driver in drivers:
+    table = _table("  associated with", "value", "hours")
+    for driver in drivers[:SHOWN_DRIVERS]:
         value = "absent" if driver["value"] is None else f"{driver['value']:.4g}"
-        table.add_row(f"{driver['group']}: {driver['feature']}", value, f"×{driver['ratio']:.2f}")
+        if driver["group"] == "endocrine" and driver["value"] is not None:
+            value = "measured"  # a laboratory value is for a clinician to read
+        name = f"  {driver['group']}: {driver['feature']}"
+        table.add_row(name, value, f"×{driver['ratio']:.2f}")
     return table
 
 

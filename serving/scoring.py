@@ -66,7 +66,9 @@ class Output:
         return self.predictions / f"part-{number:05d}.parquet"
 
 
-def finished(cohort: Path, out: Path, bundle: Bundle, options: Options) -> dict[str, Any] | None:
+def finished(
+    cohort: Path, out: Path, bundle: Bundle, options: Options, *, bucket: int = BUCKET
+) -> dict[str, Any] | None:
     """Claim `out` for this run, and return its manifest if the run is done already.
 
     Raises
@@ -75,7 +77,7 @@ def finished(cohort: Path, out: Path, bundle: Bundle, options: Options) -> dict[
         ``output_belongs_to_other_run`` where `out` holds something else.
     """
     output = Output(out)
-    wanted = plan(cohort, bundle, options)
+    wanted = plan(cohort, bundle, options, bucket)
     if output.parts():
         _compare(out, _read(output.plan), wanted)
         return _read(output.manifest) if output.manifest.is_file() else None
@@ -91,6 +93,7 @@ def score(
     bundle: Bundle,
     options: Options,
     *,
+    bucket: int = BUCKET,
     advance: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> dict[str, Any]:
     """Predict for a whole cohort into `out` and return the manifest.
@@ -100,6 +103,8 @@ def score(
 
     Parameters
     ----------
+    bucket : int
+        Athletes in one part, as given to `finished`.
     advance : callable
         Told after each part how many of how many are there.
 
@@ -112,11 +117,11 @@ def score(
     for leftover in output.predictions.glob(".part-*"):  # of a run that was killed
         leftover.unlink()
     content = read_cohort(cohort, quarantine=out)
-    buckets = -(-len(content["athletes"]) // BUCKET)
-    for number, bucket in enumerate(split(content, BUCKET)):
+    parts = -(-len(content["athletes"]) // bucket)
+    for number, athletes in enumerate(split(content, bucket)):
         if not output.part(number).is_file():
-            _write_part(output.part(number), bundle, bucket, options)
-        advance(number + 1, buckets)
+            _write_part(output.part(number), bundle, athletes, options)
+        advance(number + 1, parts)
     manifest = _manifest(output, content, bundle)
     _write(output.manifest, manifest)
     return manifest
@@ -140,7 +145,7 @@ def split(cohort: Cohort, size: int) -> Iterator[Cohort]:
         yield Cohort(cohort.name, cohort.timezone, tables)
 
 
-def plan(cohort: Path, bundle: Bundle, options: Options) -> dict[str, Any]:
+def plan(cohort: Path, bundle: Bundle, options: Options, bucket: int) -> dict[str, Any]:
     """Return what decides the output: code, model, data and options."""
     return {
         "code_version": version("nmr_ml"),
@@ -153,6 +158,7 @@ def plan(cohort: Path, bundle: Bundle, options: Options) -> dict[str, Any]:
         "as_of": options.as_of.astimezone(UTC).isoformat() if options.as_of else None,
         "deltas": dict(sorted(options.deltas.items())),
         "drivers": options.drivers,
+        "bucket_athletes": bucket,
     }
 
 

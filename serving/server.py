@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import os
 import socket
+from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from nmr_ml.errors import OutsideError, UsageError
 from serving.settings import BUNDLE_VARIABLE, TOKEN_VARIABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 #: Requests that run when the server is told to stop get this long.
@@ -62,6 +64,16 @@ def _cannot_listen(host: str, port: int, error: OSError) -> OutsideError:
 
 def serve(listener: socket.socket, bundle: Path) -> None:
     """Serve `bundle` on `listener` until the process is told to stop."""
+    with prepared(bundle) as server:
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            console.say("Stopped.")
+
+
+@contextmanager
+def prepared(bundle: Path) -> Iterator[uvicorn.Server]:
+    """Yield a server of `bundle`, to be run inside the block."""
     os.environ[BUNDLE_VARIABLE] = str(bundle)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     for name in ("serving", "bentoml.access"):
@@ -69,19 +81,17 @@ def serve(listener: socket.socket, bundle: Path) -> None:
     with TemporaryDirectory(prefix="nmr-metrics-", ignore_cleanup_errors=True) as folder:
         # BentoML's Prometheus client keeps its counters there; `bentoml serve` sets it too.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        from serving.service import RecoveryService
+        from serving.service import RecoveryService  # reads the variables set above
 
-        config = uvicorn.Config(
-            RecoveryService.to_asgi(),  # type: ignore[attr-defined]  # made by the decorator
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
+        yield _Announcing(
+            uvicorn.Config(
+                RecoveryService.to_asgi(),  # type: ignore[attr-defined]  # made by the decorator
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_S,
+            )
         )
-        try:
-            _Announcing(config).run(sockets=[listener])
-        except KeyboardInterrupt:
-            console.say("Stopped.")
 
 
 class _Announcing(uvicorn.Server):

@@ -22,8 +22,8 @@ def raw() -> list[dict[str, str]]:
 def test_every_row_of_the_real_data_is_accounted_for() -> None:
     found = ingested("landers_ramos")
     assert_balanced(found)
-    labs = sum(bool(row[f"{stem}_{when}"]) for row in raw()
-               for stem in ("ck", "wbc", "il6", "tnfa", "il8") for when in ("pre", "post", "h24"))  # fmt: skip
+    stems, times = ("ck", "wbc", "il6", "tnfa", "il8"), ("pre", "post", "h24")
+    labs = sum(bool(row[f"{stem}_{when}"]) for row in raw() for stem in stems for when in times)
     assert {name: len(frame) for name, frame in found.tables.items()} == {
         "athletes": 11, "sessions": 11, "labs": labs, "tests": 33,
     }  # fmt: skip

@@ -71,11 +71,10 @@ def test_records_that_make_no_night_are_quarantined() -> None:
 
 
 def test_a_session_takes_the_exercise_that_is_mostly_the_same() -> None:
-    sessions = pd.DataFrame({
-        "athlete_id": ["a", "a", "b"],
-        "started_at": pd.to_datetime(["2020-01-01T10:00Z", "2020-01-01T18:00Z", "2020-01-01T10:00Z"]),
-        "ended_at": pd.to_datetime(["2020-01-01T11:00Z", "2020-01-01T19:00Z", "2020-01-01T11:00Z"]),
-    })  # fmt: skip
+    start = pd.to_datetime(["2020-01-01T10:00Z", "2020-01-01T18:00Z", "2020-01-01T10:00Z"])
+    sessions = pd.DataFrame(
+        {"athlete_id": ["a", "a", "b"], "started_at": start, "ended_at": start + pd.Timedelta("1h")}
+    )
     exercises = pd.DataFrame({
         "athlete_id": "a",
         "logId": [1, 2, 3, 4],

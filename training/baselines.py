@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nmr_ml.curve import CurveGrid
     from nmr_ml.labels import Followed
     from nmr_ml.posterior import ReadOff
-    from training.dataset import ComponentData
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -83,15 +82,18 @@ def fit_baselines(
 
 
 def probabilities_below(
-    baselines: Baselines, table: ReadOff, data: ComponentData, last_deficit: Floats
+    baselines: Baselines,
+    table: ReadOff,
+    followed: Followed,
+    modality: Objects,
+    last_deficit: Floats,
 ) -> dict[str, Floats]:
     """Return each baseline's probability that each test reads less than δ, shape (n_tests,)."""
-    followed = data.followed
     owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
     expected = np.nan_to_num(last_deficit)[owner]
-    everyone = np.full(data.modality.size, ANY, dtype=object)
+    everyone = np.full(modality.size, ANY, dtype=object)
     return {
-        MODALITY: _population_below(baselines, table, followed, data.modality),
+        MODALITY: _population_below(baselines, table, followed, modality),
         OVERALL: _population_below(baselines, table, followed, everyone),
         PERSISTENCE: ndtr((table.delta - expected) / baselines.persistence_sd),
     }

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from training.experiment import Trained
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-COMPARED = ("model", "modality_median", "overall_median", "persistence")
+#: Methods of the score table and their headings.
+COMPARED = {
+    "model": "model",
+    "modality_median": "modality",
+    "overall_median": "overall",
+    "persistence": "persist.",
+}
 
 
 def train(
@@ -100,7 +106,7 @@ def _show_trained(trained: Trained) -> None:
     from nmr_ml import console
 
     scores = {n: c["held_out_brier"] for n, c in trained.card["components"].items()}
-    _brier_table("Noise-smoothed Brier score on held-out athletes (smaller is better)", scores)
+    _brier_table("Noise-smoothed Brier score on held-out athletes", scores)
     for name, reason in trained.skipped.items():
         console.say(f"Not learnt: {name} ({reason}).")
     console.say(f"Version {trained.version} is the candidate. Promote it with: nmr promote")
@@ -114,9 +120,11 @@ def _show_evaluation(found: Evaluation) -> None:
             "This model was trained on this cohort: its scores here flatter it. First the scores "
             "of the athletes that training left out."
         )
-        _brier_table("Brier score, held-out athletes (smaller is better)", found.held_out)
+        _brier_table("Noise-smoothed Brier score on held-out athletes", found.held_out)
     here = {n: c["brier"] for n, c in found.components.items()}
-    _brier_table(f"Brier score, version {found.model_version} on {found.cohort}", here)
+    _brier_table(
+        f"Noise-smoothed Brier score of version {found.model_version} on {found.cohort}", here
+    )
     truth = {n: c["truth"] for n, c in found.components.items() if "truth" in c}
     if truth:
         _truth_table(truth)
@@ -127,19 +135,21 @@ def _brier_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
 
     from nmr_ml import console
 
-    table = Table(title=title)
-    for heading in ("component", "athletes", "tests", *COMPARED, "model - modality (95 %)"):
+    console.say(f"{title}; smaller is better.")
+    table = Table()
+    for heading in ("component", "athletes", "tests", *COMPARED.values()):
         table.add_column(heading, justify="left" if heading == "component" else "right")
     for name, score in scores.items():
-        gain = score["difference"].get("modality_median")
-        table.add_row(
-            name,
-            f"{score['athletes_n']:,}",
-            f"{score['tests_n']:,}",
-            *(f"{score['score'][method]:.4f}" if score["score"] else "-" for method in COMPARED),
-            f"{gain['value']:+.4f} ({gain['lower']:+.4f}, {gain['upper']:+.4f})" if gain else "",
-        )
+        found = (f"{score['score'][m]:.4f}" if score["score"] else "-" for m in COMPARED)
+        table.add_row(name, f"{score['athletes_n']:,}", f"{score['tests_n']:,}", *found)
     console.show(table)
+    for name, score in scores.items():
+        gain = score["difference"].get("modality_median")
+        if gain and gain["upper"] is not None:
+            console.say(
+                f"{name}: model - median by modality {gain['value']:+.4f} "
+                f"(95 % by athletes {gain['lower']:+.4f} to {gain['upper']:+.4f})"
+            )
 
 
 def _truth_table(truth: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
@@ -147,14 +157,15 @@ def _truth_table(truth: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None
 
     from nmr_ml import console
 
-    table = Table(title="Recovery time against simulated truth")
+    console.say("Recovery time against simulated truth:")
+    table = Table()
     for heading in ("component", "episodes", "method", "MAE h", "bias h", "CRPS h", "80 %", "C"):
         table.add_column(heading, justify="right")
     for name, methods in truth.items():
         for method in ("model", "modality_median"):
             s = methods[method]
             table.add_row(
-                name, f"{methods['episodes']['n']:,.0f}", method, f"{s['mae_h']:.1f}",
+                name, f"{methods['episodes']['n']:,.0f}", COMPARED[method], f"{s['mae_h']:.1f}",
                 f"{s['bias_h']:+.1f}", f"{s['crps_h']:.1f}", f"{s['coverage_80']:.3f}",
                 f"{s['c_index']:.3f}",
             )  # fmt: skip

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmr_ml.episodes import EXERTION, find_episodes
-from nmr_ml.features.engine import build_features, hide_endocrine
 from nmr_ml.history import build_history
+from nmr_ml.inputs import model_inputs
 from nmr_ml.labels import followed_tests, index_tests
-from nmr_ml.predict import athletes_under_age
 from nmr_ml.targets import at_landmarks, expand
 from nmr_ml.testspec import COMPONENTS
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.cohort import Cohort
-    from nmr_ml.features.contract import FeatureContract
     from nmr_ml.labels import Followed
     from nmr_ml.testspec import Component, TestSpec
 
@@ -68,7 +66,6 @@ class ComponentData:
 def component_data(
     cohort: Cohort,
     specs: Mapping[str, TestSpec],
-    contract: FeatureContract,
     landmarks_h: Sequence[float],
     chosen: Mapping[str, str] | None = None,
     *,
@@ -104,11 +101,10 @@ def component_data(
         some = queries.take(rows)
         _, first, row_episode = np.unique(some.episode, return_index=True, return_inverse=True)
         names = np.array(history.athlete_ids, dtype=object)[some.athlete[first]]
-        X = build_features(history, some, specs)
         found[component] = ComponentData(
             component,
             tests[component],
-            hide_endocrine(X, athletes_under_age(history, some), contract),
+            model_inputs(history, some, specs),
             (some.as_of_s - some.clock_start_s) / 3600.0,
             row_episode.astype(np.int64),
             followed.take(rows[first]),

@@ -73,9 +73,7 @@ def evaluate(path: Path, reference: str = "champion") -> Evaluation:
     cohort = read_cohort(path, required=("athletes", "sessions", "tests"))
     chosen = {name: model.index_test for name, model in bundle.components.items()}
     truth = read_truth(path)
-    data = component_data(
-        cohort, bundle.specs, bundle.contract, [0.0], chosen, unlabelled=len(truth) > 0
-    )
+    data = component_data(cohort, bundle.specs, [0.0], chosen, unlabelled=len(truth) > 0)
     components = {name: _score(bundle, part, truth) for name, part in data.items()}
     if not any(scores["brier"]["tests_n"] for scores in components.values()):
         raise DataError(
@@ -97,7 +95,7 @@ def _score(bundle: Bundle, data: ComponentData, truth: pd.DataFrame) -> dict[str
     means = model.curve.means(data.X)
     below = {"model": probability_below(table, means, model.curve.spread, data.followed)}
     last = last_deficits(data, bundle.contract.names)
-    below |= probabilities_below(baselines, table, data, last)
+    below |= probabilities_below(baselines, table, data.followed, data.modality, last)
     scored = brier(data.followed, delta, below, data.athlete, bootstrap=BOOTSTRAP, seed=0)
     scores = {"brier": brier_json(scored)}
     true_h = _true_hours(data, truth, delta)

@@ -93,7 +93,7 @@ def collect(
     """Return each component's labelled episodes, one entry per cohort that has any."""
     found: dict[str, list[ComponentData]] = {}
     for cohort in cohorts:
-        parts = component_data(cohort, specs, feature_contract(), config.landmarks_h)
+        parts = component_data(cohort, specs, config.landmarks_h)
         for name, part in parts.items():
             found.setdefault(name, []).append(part)
     return found

@@ -104,14 +104,16 @@ def _held_out_below(
     below = {"model": probability_below(nodes, means, fit.model.spread, data.followed)}
     owner_fold = np.repeat(fold, np.diff(data.followed.offsets))
     for k in np.unique(fold):
-        train = np.flatnonzero(fold != k)
+        train, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         baselines = fit_baselines(
             table[train], top[train], grid, data.modality[train],
             data.followed.take(train), last[train],
         )  # fmt: skip
-        for name, p in probabilities_below(baselines, nodes, data, last).items():
-            whole = below.setdefault(name, np.empty(owner_fold.size))
-            whole[owner_fold == k] = p[owner_fold == k]
+        found = probabilities_below(
+            baselines, nodes, data.followed.take(held), data.modality[held], last[held]
+        )
+        for name, p in found.items():
+            below.setdefault(name, np.empty(owner_fold.size))[owner_fold == k] = p
     return below
 
 

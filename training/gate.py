@@ -38,26 +38,32 @@ class Verdict:
 
 
 def judge(card: Mapping[str, Any]) -> Verdict:
-    """Return whether every component beats the median by modality on held-out athletes.
+    """Return whether the model beats the median by modality on held-out athletes.
 
-    The noise-smoothed Brier score at 24, 48 and 72 h decides, and the upper end of its
-    athlete-clustered 95 % bootstrap interval has to lie below 0.
+    The noise-smoothed Brier score at 24, 48 and 72 h decides. No component may be worse than the
+    baseline, and at least one has to be better beyond the bootstrap's noise: the upper end of its
+    athlete-clustered 95 % interval lies below 0. (To ask it of each would refuse a good model for
+    one component with few athletes.)
     """
-    lines, passed = [], True
-    for name, component in card["components"].items():
-        scores = component["held_out_brier"]
-        won = beats_baseline(scores)
-        passed &= won
-        lines.append(f"{name}: {_line(scores, won=won)}")
-    return Verdict(passed and bool(lines), tuple(lines))
+    scores = {n: c["held_out_brier"] for n, c in card["components"].items()}
+    better = {n: (_difference(s) or 0.0) < 0 for n, s in scores.items()}
+    clear = [name for name, s in scores.items() if beats_baseline(s)]
+    lines = tuple(f"{n}: {_line(s, clear=n in clear)}" for n, s in scores.items())
+    return Verdict(all(better.values()) and bool(clear), lines)
 
 
-def _line(scores: Mapping[str, Any], *, won: bool) -> str:
+def _difference(scores: Mapping[str, Any]) -> float | None:
+    value: float | None = scores["difference"].get(MODALITY, {}).get("value")
+    return value
+
+
+def _line(scores: Mapping[str, Any], *, clear: bool) -> str:
     difference = scores["difference"].get(MODALITY)
     if not difference or difference["upper"] is None:
         return "too few tests at 24, 48 and 72 h to compare with the median by modality"
+    said = "better than" if difference["value"] < 0 else "not better than"
     return (
-        f"{'beats' if won else 'does not beat'} the median by modality, Brier "
+        f"{'clearly ' if clear else ''}{said} the median by modality, Brier "
         f"{scores['score']['model']:.4f} against {scores['score'][MODALITY]:.4f}, difference "
         f"{difference['value']:+.4f} ({difference['lower']:+.4f} to {difference['upper']:+.4f})"
     )

@@ -50,13 +50,11 @@ def moments(history: History, queries: Queries) -> Moments:
     repeats[1:] = True
     for column in columns:
         repeats[1:] &= column[1:] == column[:-1]
-    days = local_seconds(np.concatenate(columns[2:]), history.timezone) // DAY_S
-    return Moments(
-        *(np.ascontiguousarray(column, np.int64) for column in columns),
-        np.ascontiguousarray(days[: len(queries)]),
-        np.ascontiguousarray(days[len(queries) :]),
-        repeats,
-    )
+    moment_s = np.concatenate([queries.clock_start_s, queries.as_of_s])
+    days = local_seconds(moment_s, history.timezone) // DAY_S
+    athlete, session, clock_s, as_of_s = (np.ascontiguousarray(c, np.int64) for c in columns)
+    clock_day, as_of_day = np.split(days, 2)
+    return Moments(athlete, session, clock_s, as_of_s, clock_day, as_of_day, repeats)
 
 
 def decay_table(kept_per_day: float, horizon_d: int = HORIZON_D) -> Floats:

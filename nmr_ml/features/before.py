@@ -14,12 +14,13 @@ from nmr_ml.features.asof import (
     Moments,
     copy_previous,
 )
-from nmr_ml.features.load import Sessions
-from nmr_ml.loading import LOADING_SHARE
 from nmr_ml.history import upper_bound
+from nmr_ml.loading import LOADING_SHARE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from nmr_ml.features.load import Sessions
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -32,35 +33,111 @@ COMPARED_LOADS = 3
 @njit(cache=True, nogil=True)
 def before_session(m: Moments, s: Sessions, out: Floats, col: int) -> None:
     """Write the features of the sessions before each clock start from column `col` on."""
-    longest = 0
-    for a in range(s.offsets.size - 1):
-        longest = max(longest, s.offsets[a + 1] - s.offsets[a])
-    loads, rows = np.empty(longest), np.empty(longest, np.int64)
+    at_s, known_s, load, offsets = s.at_s, s.known_s, s.load, s.offsets
+    day, by_day = s.day, s.by_day
+    most = np.max(np.diff(offsets)) if offsets.size > 1 else 0
+    rows, loads = np.empty(most, np.int64), np.empty(most)
     for q in range(m.athlete.size):
         if m.repeats[q]:
             copy_previous(out, q, col, WIDTH)
             continue
-        as_of, own = m.as_of_s[q], m.session[q]
-        first, last = s.offsets[m.athlete[q]], s.offsets[m.athlete[q] + 1]
-        end = upper_bound(s.at_s, first, last, min(m.clock_s[q], as_of))
-        found, known = 0, 0
-        for i in range(end - 1, first - 1, -1):
-            if as_of - s.at_s[i] >= HORIZON_S:
-                break
-            if i == own or s.known_s[i] > as_of:
-                continue
-            rows[found] = i
-            found += 1
-            if not np.isnan(s.load[i]):
-                loads[known] = s.load[i]
-                known += 1
-        middle = median(loads, known) if known > 0 else 0.0
-        told = own >= 0 and s.known_s[own] <= as_of and s.at_s[own] <= as_of
-        load = s.load[own] if told and known >= COMPARED_LOADS else np.nan
-        out[q, col] = np.log(load / middle) if load > 0 and middle > 0 else np.nan
-        by_day = told and s.by_day[own] == 1.0
-        write_previous(m, s, q, rows[:found], LOADING_SHARE * middle, by_day, out, col + 1)
-        write_familiar(m, s, q, rows[:found], by_day, told, out, col + 5)
+        as_of, clock, clock_day = m.as_of_s[q], m.clock_s[q], m.clock_day[q]
+        own, first = m.session[q], offsets[m.athlete[q]]
+        told = own >= 0 and known_s[own] <= as_of and at_s[own] <= as_of
+        whole_days = told and by_day[own] == 1.0
+        end = upper_bound(at_s, first, offsets[m.athlete[q] + 1], min(clock, as_of))
+        n = earlier(at_s, known_s, first, end, own, as_of, rows)
+        known, middle = median_load(load, rows, n, loads)
+        compared = told and known >= COMPARED_LOADS and load[own] > 0 and middle > 0
+        out[q, col] = np.log(load[own] / middle) if compared else np.nan
+        newest = rows[0] if n > 0 else -1
+        loading = newest_loading(load, rows, n, LOADING_SHARE * middle)
+        out[q, col + 1] = gap_h(at_s, day, by_day, newest, clock, clock_day, whole_days)
+        out[q, col + 2] = load[newest] if newest >= 0 else np.nan
+        out[q, col + 3] = gap_h(at_s, day, by_day, loading, clock, clock_day, whole_days)
+        out[q, col + 4] = load[loading] if loading >= 0 else np.nan
+        modality = s.modality[own] if told else np.nan
+        since = clock - 28 * DAY_S
+        alike, alike_n = same_modality(s.modality, at_s, rows, n, modality, since)
+        out[q, col + 5] = gap_h(at_s, day, by_day, alike, clock, clock_day, whole_days)
+        out[q, col + 6] = np.nan if np.isnan(modality) else alike_n
+        out[q, col + 7] = recent_sum(s.eccentric, at_s, rows, n, since)
+        same_day = 0
+        while same_day < n and day[rows[same_day]] == clock_day:
+            same_day += 1
+        out[q, col + 8] = same_day
+
+
+@njit(cache=True, nogil=True)
+def earlier(
+    at_s: Ints, known_s: Ints, first: int, end: int, own: int, as_of_s: int, rows: Ints
+) -> int:
+    """Note the sessions before the clock start in `rows`, newest first; return their number."""
+    n = 0
+    for i in range(end - 1, first - 1, -1):
+        if as_of_s - at_s[i] >= HORIZON_S:
+            break
+        if i != own and known_s[i] <= as_of_s:
+            rows[n] = i
+            n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def median_load(load: Floats, rows: Ints, n: int, loads: Floats) -> tuple[int, float]:
+    """Return how many loads are known and their median, 0 where none is; `loads` is scratch."""
+    known = 0
+    for k in range(n):
+        if not np.isnan(load[rows[k]]):
+            loads[known] = load[rows[k]]
+            known += 1
+    return known, median(loads, known) if known > 0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def newest_loading(load: Floats, rows: Ints, n: int, needed: float) -> int:
+    """Return the newest session of unknown load or of at least `needed`, -1 without one."""
+    for k in range(n):
+        if np.isnan(load[rows[k]]) or load[rows[k]] >= needed:
+            return int(rows[k])
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def same_modality(
+    modality: Floats, at_s: Ints, rows: Ints, n: int, wanted: float, since_s: int
+) -> tuple[int, int]:
+    """Return the newest session of a modality, -1 without one, and how many are recent."""
+    newest, recent = -1, 0
+    for k in range(n):
+        if modality[rows[k]] == wanted:
+            newest = rows[k] if newest < 0 else newest
+            recent += 1 if at_s[rows[k]] > since_s else 0
+    return newest, recent
+
+
+@njit(cache=True, nogil=True)
+def recent_sum(values: Floats, at_s: Ints, rows: Ints, n: int, since_s: int) -> float:
+    """Return the sum of the known values after `since_s`, NaN where none is known."""
+    total, known = 0.0, False
+    for k in range(n):
+        if at_s[rows[k]] <= since_s:
+            break
+        if not np.isnan(values[rows[k]]):
+            total, known = total + values[rows[k]], True
+    return total if known else np.nan
+
+
+@njit(cache=True, nogil=True)
+def gap_h(
+    at_s: Ints, day: Ints, by_day: Floats, i: int, clock_s: int, clock_day: int, whole_days: bool
+) -> float:
+    """Return the hours from session `i` to the clock start, in whole days where only days count."""
+    if i < 0:
+        return np.nan
+    if whole_days or by_day[i] == 1.0:
+        return 24.0 * float(clock_day - day[i])
+    return float(clock_s - at_s[i]) / HOUR_S
 
 
 @njit(cache=True, nogil=True)
@@ -90,50 +167,3 @@ def median(values: Floats, n: int) -> float:
     for i in range(1, middle):
         below = max(below, values[i])
     return 0.5 * float(below + values[middle])
-
-
-@njit(cache=True, nogil=True, inline="always")
-def gap_h(m: Moments, s: Sessions, q: int, i: int, by_day: bool) -> float:
-    """Return the hours from session `i` to the clock start, in whole days where only days count."""
-    if by_day or s.by_day[i] == 1.0:
-        return 24.0 * (m.clock_day[q] - s.day[i])
-    return (m.clock_s[q] - s.at_s[i]) / HOUR_S
-
-
-@njit(cache=True, nogil=True, inline="always")
-def write_previous(
-    m: Moments, s: Sessions, q: int, rows: Ints, needed: float, by_day: bool, out: Floats, col: int
-) -> None:
-    """Write gap and load of the previous session and of the previous loading session."""
-    for c in range(4):
-        out[q, col + c] = np.nan
-    if rows.size > 0:
-        out[q, col] = gap_h(m, s, q, rows[0], by_day)
-        out[q, col + 1] = s.load[rows[0]]
-    for i in rows:
-        if np.isnan(s.load[i]) or s.load[i] >= needed:
-            out[q, col + 2] = gap_h(m, s, q, i, by_day)
-            out[q, col + 3] = s.load[i]
-            break
-
-
-@njit(cache=True, nogil=True, inline="always")
-def write_familiar(
-    m: Moments, s: Sessions, q: int, rows: Ints, by_day: bool, told: bool, out: Floats, col: int
-) -> None:
-    """Write how familiar the stimulus is: same modality, eccentric work, sessions of the day."""
-    modality = s.modality[m.session[q]] if told else np.nan
-    gap, same, eccentric, counted, same_day = np.nan, 0, 0.0, False, 0
-    for i in rows:
-        recent = m.clock_s[q] - s.at_s[i] < 28 * DAY_S
-        if s.modality[i] == modality:
-            gap = gap_h(m, s, q, i, by_day) if np.isnan(gap) else gap
-            same += 1 if recent else 0
-        if recent and not np.isnan(s.eccentric[i]):
-            eccentric += s.eccentric[i]
-            counted = True
-        same_day += 1 if s.day[i] == m.clock_day[q] else 0
-    out[q, col] = gap
-    out[q, col + 1] = same if not np.isnan(modality) else np.nan
-    out[q, col + 2] = eccentric if counted else np.nan
-    out[q, col + 3] = same_day

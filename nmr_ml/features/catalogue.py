@@ -162,7 +162,7 @@ def _before_session() -> list[Feature]:
     return [
         Feature(
             "session_load_vs_median_ln", "ln(ratio)", "load",
-            "ln of the session's load over the median known load of the sessions of 112 d before it",
+            "ln of the session's load over the median known load of the 112 d before it",
             "own definition", f"{_OWN}; fewer than 3 earlier known loads; a load of 0", _HORIZON_H,
         ),
         Feature("previous_session_gap_h", "h", "history",

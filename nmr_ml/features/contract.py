@@ -67,15 +67,23 @@ class FeatureContract:
         """
         try:
             features = json.loads(text)["features"]
-            columns = [tuple(feature[name] for feature in features) for name in _FIELDS]
+            columns = {name: tuple(feature[name] for feature in features) for name in _FIELDS}
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 "feature_contract_unreadable",
                 f"The feature contract cannot be read: {type(error).__name__}: {error}.",
                 "Take the contract file that was written with the model.",
             ) from error
-        *plain, categories = columns
-        return cls(*plain, tuple(map(tuple, categories)))
+        return cls(
+            names=columns["name"],
+            units=columns["unit"],
+            groups=columns["group"],
+            formulas=columns["formula"],
+            null_rules=columns["null_rule"],
+            max_ages_h=columns["max_age_h"],
+            always=columns["always"],
+            categories=tuple(map(tuple, columns["categories"])),
+        )
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse columns that are not these, in this order.

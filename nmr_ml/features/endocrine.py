@@ -36,6 +36,7 @@ WIDTH = 3 * SERIES + 1
 @njit(cache=True, nogil=True)
 def endocrine(m: Moments, labs: Labs, pill: Floats, out: Floats, col: int) -> None:
     """Write all series, three columns each, and whether the newest sample followed exercise."""
+    at_s, known_s, after_s = labs.at_s, labs.known_s, labs.after_s
     for q in range(m.athlete.size):
         if m.repeats[q]:
             copy_previous(out, q, col, WIDTH)
@@ -48,7 +49,7 @@ def endocrine(m: Moments, labs: Labs, pill: Floats, out: Floats, col: int) -> No
         for k in range(SERIES):
             first, end = labs.starts[athlete * SERIES + k], labs.starts[athlete * SERIES + k + 1]
             at = col + 3 * k
-            i = last_sample(labs, first, end, as_of, MAX_AGE_S[k], RESTING[k])
+            i = last_sample(at_s, known_s, after_s, first, end, as_of, MAX_AGE_S[k], RESTING[k])
             if i < 0:
                 fill_missing(out, q, at, 3)
                 continue
@@ -68,20 +69,21 @@ def endocrine(m: Moments, labs: Labs, pill: Floats, out: Floats, col: int) -> No
         out[q, col + WIDTH - 1] = newest_after_exercise(labs, athlete, as_of)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def last_sample(
-    labs: Labs, first: int, end: int, as_of_s: int, max_age_s: int, resting: bool
-) -> int:
+    at_s: Ints, known_s: Ints, after_s: Ints, first: int, end: int, as_of_s: int, max_age_s: int,
+    resting: bool,
+) -> int:  # fmt: skip
     """Return the newest sample that counts as of a moment, -1 where there is none."""
-    for i in range(upper_bound(labs.at_s, first, end, as_of_s) - 1, first - 1, -1):
-        if as_of_s - labs.at_s[i] >= max_age_s:
+    for i in range(upper_bound(at_s, first, end, as_of_s) - 1, first - 1, -1):
+        if as_of_s - at_s[i] >= max_age_s:
             return -1
-        if labs.known_s[i] <= as_of_s and not (resting and labs.after_s[i] <= as_of_s):
+        if known_s[i] <= as_of_s and not (resting and after_s[i] <= as_of_s):
             return i
     return -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def usual_ln(labs: Labs, first: int, newest: int, clock_s: int, as_of_s: int) -> tuple[float, int]:
     """Return the mean of the samples before `newest` that make its baseline, and their number."""
     total, n = 0.0, 0
@@ -118,7 +120,9 @@ def newest_after_exercise(labs: Labs, athlete: int, as_of_s: int) -> float:
     newest_s, after = -1, np.nan
     for k in (TESTOSTERONE, CORTISOL):
         first, end = labs.starts[athlete * SERIES + k], labs.starts[athlete * SERIES + k + 1]
-        i = last_sample(labs, first, end, as_of_s, MAX_AGE_S[k], False)
+        i = last_sample(
+            labs.at_s, labs.known_s, labs.after_s, first, end, as_of_s, MAX_AGE_S[k], False
+        )
         if i >= 0 and labs.at_s[i] > newest_s:
             newest_s = labs.at_s[i]
             after = 1.0 if labs.after_s[i] <= as_of_s else 0.0

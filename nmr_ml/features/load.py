@@ -35,7 +35,7 @@ SUMMED = len(SUMMED_COLUMNS)
 #: Banister's constants by position in `SEXES` (domain.md §3.1).
 BANISTER_A = np.array([0.86, 0.64, np.nan])
 BANISTER_B = np.array([1.67, 1.92, np.nan])
-FEMALE, MALE = SEXES.index("female"), SEXES.index("male")
+UNKNOWN_SEX = SEXES.index("unknown")
 #: Share kept per day: EWMA with λ = 2 / (N + 1), N = 7 and 28; Banister's τ of 42 and 7 days.
 ACUTE_KEPT, CHRONIC_KEPT = 1 - 2 / 8, 1 - 2 / 29
 WEIGHTS = stacked(
@@ -54,7 +54,7 @@ class Sessions(NamedTuple):
     """The sessions as the kernels see them.
 
     `own` has the columns copied from the episode's own session, the last two being Edwards' TRIMP
-    and the local start; `summed` those of the windows; `match` marks matches and races.
+    and the local start; `summed` those added up over windows; `match` marks matches and races.
     """
 
     offsets: Ints
@@ -135,7 +135,7 @@ def own_session(m: Moments, s: Sessions, pulse: Pulse, out: Floats, col: int) ->
 def banister_trimp(pulse: Pulse, athlete: int, row: int, started_s: float, as_of_s: int) -> float:
     """Return Banister's TRIMP of session `row`; NaN where a heart rate is not known."""
     sex = pulse.sex[athlete]
-    if not (sex == FEMALE or sex == MALE) or np.isnan(pulse.mean_hr[row]):
+    if np.isnan(sex) or sex == UNKNOWN_SEX or np.isnan(pulse.mean_hr[row]):
         return np.nan
     first, last = pulse.night_offsets[athlete], pulse.night_offsets[athlete + 1]
     total, n = 0.0, 0
@@ -156,7 +156,7 @@ def banister_trimp(pulse: Pulse, athlete: int, row: int, started_s: float, as_of
     if not 0 <= effort <= 1:
         return np.nan
     a, b = BANISTER_A[int(sex)], BANISTER_B[int(sex)]
-    return pulse.duration_min[row] * effort * a * np.exp(b * effort)
+    return float(pulse.duration_min[row] * effort * a * np.exp(b * effort))
 
 
 @njit(cache=True, nogil=True)
@@ -185,11 +185,8 @@ def windows(m: Moments, s: Sessions, ends_s: Ints, out: Floats, col: int) -> Non
             while age >= ends_s[ring]:
                 ring += 1
             add_session(s.load, s.match, s.summed, i, ring, sums, counts)
-        for ring in range(1, RINGS):
-            for c in range(sums.shape[1]):
-                sums[ring, c] += sums[ring - 1, c]
-            for c in range(counts.shape[1]):
-                counts[ring, c] += counts[ring - 1, c]
+        add_up(sums)
+        add_up(counts)
         write_windows(out, q, col, record_s, ends_s, sums, counts)
 
 
@@ -213,6 +210,14 @@ def add_session(
         if not np.isnan(x):
             sums[ring, 1 + c] += x
             counts[ring, 3 + c] += 1
+
+
+@njit(cache=True, nogil=True)
+def add_up(rings: Floats | Ints) -> None:
+    """Turn the values of rings into those of windows, each of which holds the shorter ones."""
+    for ring in range(1, rings.shape[0]):
+        for c in range(rings.shape[1]):
+            rings[ring, c] += rings[ring - 1, c]
 
 
 @njit(cache=True, nogil=True)

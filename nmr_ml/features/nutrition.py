@@ -15,12 +15,12 @@ from nmr_ml.features.asof import (
     fill_missing,
     stacked,
 )
-from nmr_ml.features.load import Sessions
 from nmr_ml.history import upper_bound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nmr_ml.features.load import Sessions
     from nmr_ml.history import History
 
     Floats = NDArray[np.float64]
@@ -66,30 +66,31 @@ def nutrition(m: Moments, f: Food, s: Sessions, out: Floats, col: int) -> None:
         as_of, athlete = m.as_of_s[q], m.athlete[q]
         first = f.offsets[athlete]
         end = upper_bound(f.at_s, first, f.offsets[athlete + 1], as_of)
+        begin = upper_bound(f.at_s, first, end, as_of - STALE_S)
         mass, lean = f.body_mass_kg[athlete], f.fat_free_mass_kg[athlete]
-        if not mass > 0:
-            mass = np.nan
-        for nutrient in range(2):
-            total, days = 0.0, 0
-            for i in range(end - 1, first - 1, -1):
-                if as_of - f.at_s[i] >= STALE_S:
-                    break
-                grams = f.grams[i, nutrient]
-                if f.known_s[i] > as_of or np.isnan(grams):
-                    continue
-                if days == 0:
-                    out[q, col + 2 * nutrient] = grams / mass
-                total, days = total + grams, days + 1
-            if days >= 2:
-                out[q, col + 2 * nutrient + 1] = total / days / mass
-        for i in range(end - 1, first - 1, -1):
-            if as_of - f.at_s[i] >= STALE_S:
-                break
+        if mass > 0:
+            for nutrient in range(2):
+                last, mean = eaten(f, begin, end, nutrient, as_of)
+                out[q, col + 2 * nutrient] = last / mass
+                out[q, col + 2 * nutrient + 1] = mean / mass
+        for i in range(end - 1, begin - 1, -1):
             if f.known_s[i] <= as_of:
                 spent = spent_kcal(f, s, athlete, f.day[i], as_of)
                 out[q, col + 4] = (f.energy_kcal[i] - spent) / lean if lean > 0 else np.nan
                 out[q, col + 5] = (as_of - f.at_s[i]) / HOUR_S
                 break
+
+
+@njit(cache=True, nogil=True)
+def eaten(f: Food, begin: int, end: int, nutrient: int, as_of_s: int) -> tuple[float, float]:
+    """Return the grams of the last known day and the mean of the days, NaN below 2 of them."""
+    last, total, days = np.nan, 0.0, 0
+    for i in range(end - 1, begin - 1, -1):
+        grams = f.grams[i, nutrient]
+        if f.known_s[i] <= as_of_s and not np.isnan(grams):
+            last = grams if days == 0 else last
+            total, days = total + grams, days + 1
+    return last, total / days if days >= 2 else np.nan
 
 
 @njit(cache=True, nogil=True)

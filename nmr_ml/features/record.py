@@ -93,8 +93,8 @@ def index_of(history: History, queries: Queries, specs: Mapping[str, TestSpec]) 
 def clock_gap_h(m: Moments, t: Tests, q: int, i: int) -> float:
     """Return the hours from test `i` to the clock start, in whole days for day precision."""
     if t.by_day[i] == 1.0:
-        return 24.0 * (m.clock_day[q] - t.day[i])
-    return (m.clock_s[q] - t.at_s[i]) / HOUR_S
+        return 24.0 * float(m.clock_day[q] - t.day[i])
+    return float(m.clock_s[q] - t.at_s[i]) / HOUR_S
 
 
 @njit(cache=True, nogil=True)

@@ -82,31 +82,32 @@ def nights_of(history: History) -> Nights:
 def sleep(m: Moments, n: Nights, floors: Floats, out: Floats, col: int) -> None:
     """Write last night, the nights since the clock start and the last fortnight."""
     width = 2 * QUANTITIES + 4
-    mean, scale = np.empty(QUANTITIES), np.empty(QUANTITIES)
-    work, counts = np.empty((3, QUANTITIES)), np.empty(QUANTITIES, np.int64)
+    wake_s, known_s, offsets, is_night = n.wake_s, n.known_s, n.offsets, n.is_night
+    mean, scale, work = np.empty(QUANTITIES), np.empty(QUANTITIES), np.empty((3, QUANTITIES))
     for q in range(m.athlete.size):
         if m.repeats[q]:
             copy_previous(out, q, col, width)
             continue
         fill_all(out, q, col, width)
-        as_of, athlete = m.as_of_s[q], m.athlete[q]
-        begin = upper_bound(n.wake_s, n.offsets[athlete], n.offsets[athlete + 1], as_of - HORIZON_S)
-        end = upper_bound(n.wake_s, begin, n.offsets[athlete + 1], as_of)
-        newest = newest_night(n, begin, end, as_of)
-        if newest < 0:
+        as_of, last = m.as_of_s[q], offsets[m.athlete[q] + 1]
+        begin = upper_bound(wake_s, offsets[m.athlete[q]], last, as_of - HORIZON_S)
+        end = upper_bound(wake_s, begin, last, as_of)
+        newest = end - 1
+        while newest >= begin and not (known_s[newest] <= as_of and is_night[newest]):
+            newest -= 1
+        if newest < begin:
             continue
-        age = as_of - n.wake_s[newest]
         clock = min(m.clock_s[q], as_of)
-        dawn = upper_bound(n.wake_s, begin, end, clock)
+        dawn = upper_bound(wake_s, begin, end, clock)
+        eve = upper_bound(wake_s, begin, dawn, clock - BASELINE_S)
+        age = as_of - wake_s[newest]
         left_out = newest if age < LAST_NIGHT_S else -1
-        baseline(n, begin, dawn, clock, as_of, newest, left_out, work, counts, mean, scale, floors)
+        baseline(n, eve, dawn, as_of, newest, left_out, work, mean, scale, floors)
         if age < LAST_NIGHT_S:
             for c in range(QUANTITIES):
                 out[q, col + c] = (n.values[newest, c] - mean[c]) / scale[c]
             out[q, col + 2 * QUANTITIES] = age / HOUR_S
-        nights_since(
-            n, dawn, end, as_of, newest, mean, scale, work[0], counts, out, q, col + QUANTITIES
-        )
+        nights_since(n, dawn, end, as_of, newest, mean, scale, work, out, q, col + QUANTITIES)
         fortnight(n, begin, end, as_of, out, q, col + 2 * QUANTITIES + 2)
 
 
@@ -119,57 +120,41 @@ def fill_all(out: Floats, q: int, col: int, width: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def newest_night(n: Nights, begin: int, end: int, as_of_s: int) -> int:
-    """Return the newest night known of the rows ``begin:end``, -1 where there is none."""
-    for i in range(end - 1, begin - 1, -1):
-        if n.known_s[i] <= as_of_s and n.is_night[i]:
-            return i
-    return -1
-
-
-@njit(cache=True, nogil=True)
 def baseline(
-    n: Nights, begin: int, dawn: int, clock_s: int, as_of_s: int, newest: int, left_out: int,
-    work: Floats, counts: Ints, mean: Floats, scale: Floats, floors: Floats,
+    n: Nights, eve: int, dawn: int, as_of_s: int, newest: int, left_out: int,
+    work: Floats, mean: Floats, scale: Floats, floors: Floats,
 ) -> None:  # fmt: skip
-    """Fill `mean` and `scale` from the nights of the 28 days up to the clock start.
-
-    Sums are taken from the first value found, so that equal nights have an SD of exactly 0.
-    """
-    work[:] = 0.0  # first value, sum and sum of squares of the differences from it
-    counts[:] = 0
-    for i in range(dawn - 1, begin - 1, -1):
-        if n.wake_s[i] <= clock_s - BASELINE_S:
-            break
+    """Fill `mean` and `scale` from the nights ``eve:dawn`` of the newest night's device."""
+    values, work[:] = n.values, 0.0  # number, sum and sum of squares
+    for i in range(dawn - 1, eve - 1, -1):
         if i == left_out or n.known_s[i] > as_of_s or not n.is_night[i]:
             continue
         if n.device[i] != n.device[newest]:
             continue
         for c in range(QUANTITIES):
-            x = n.values[i, c]
-            if np.isnan(x):
-                continue
-            if counts[c] == 0:
-                work[0, c] = x
-            counts[c] += 1
-            work[1, c] += x - work[0, c]
-            work[2, c] += (x - work[0, c]) ** 2
+            # From the newest night's value, so that no digits are lost where nights are alike.
+            x = values[i, c] - (0.0 if np.isnan(values[newest, c]) else values[newest, c])
+            told = not np.isnan(x)
+            work[0, c] += 1.0 if told else 0.0
+            work[1, c] += x if told else 0.0
+            work[2, c] += x * x if told else 0.0
     for c in range(QUANTITIES):
-        if counts[c] < BASELINE_NIGHTS:
+        count, total = work[0, c], work[1, c]
+        if count < BASELINE_NIGHTS:
             mean[c], scale[c] = np.nan, np.nan
             continue
-        mean[c] = work[0, c] + work[1, c] / counts[c]
-        variance = (work[2, c] - work[1, c] ** 2 / counts[c]) / (counts[c] - 1)
+        mean[c] = (0.0 if np.isnan(values[newest, c]) else values[newest, c]) + total / count
+        variance = (work[2, c] - total * total / count) / (count - 1)
         scale[c] = max(np.sqrt(max(variance, 0.0)), floors[c])
 
 
 @njit(cache=True, nogil=True)
 def nights_since(
     n: Nights, dawn: int, end: int, as_of_s: int, newest: int, mean: Floats, scale: Floats,
-    total: Floats, known: Ints, out: Floats, q: int, col: int,
+    work: Floats, out: Floats, q: int, col: int,
 ) -> None:  # fmt: skip
-    """Write the mean deviations of the nights that ended after the clock start, and their number."""
-    total[:], known[:], nights = 0.0, 0, 0
+    """Write the mean deviations of the nights after the clock start, and their number."""
+    nights, work[:] = 0, 0.0
     for i in range(dawn, end):
         if n.known_s[i] > as_of_s or not n.is_night[i]:
             continue
@@ -177,12 +162,13 @@ def nights_since(
         if n.device[i] != n.device[newest]:
             continue
         for c in range(QUANTITIES):
-            if not np.isnan(n.values[i, c]):
-                total[c] += (n.values[i, c] - mean[c]) / scale[c]
-                known[c] += 1
+            x = n.values[i, c]
+            if not np.isnan(x):
+                work[0, c] += 1.0
+                work[1, c] += (x - mean[c]) / scale[c]
     for c in range(QUANTITIES):
-        if known[c] > 0:
-            out[q, col + c] = total[c] / known[c]
+        if work[0, c] > 0:
+            out[q, col + c] = work[1, c] / work[0, c]
     out[q, col + QUANTITIES + 1] = nights
 
 

@@ -94,7 +94,7 @@ def ingest(path: Path, options: IngestOptions) -> Ingested:
     rows = raw[~is_quarantined(outcome)]
     cells = _cells(rows)
     days = pd.to_datetime(rows["date"], format="%Y-%m-%d").astype("datetime64[us]")
-    episodes, closing = _episodes(rows, days, cells["injury"].found)
+    episodes, closing = _episodes(rows, days, cells["injury"])
     kept = closing.copy()
     for cell in cells.values():
         kept |= cell.outcome == USED
@@ -217,19 +217,26 @@ def _tests(
 
 
 def _episodes(
-    rows: pd.DataFrame, days: pd.Series[pd.Timestamp], flag: pd.Series[float]
+    rows: pd.DataFrame, days: pd.Series[pd.Timestamp], flag: Cells
 ) -> tuple[pd.DataFrame, pd.Series[bool]]:
     """Return one injury for each run of flagged days, and which rows end one."""
-    order = pd.DataFrame({"athlete_id": rows["player_id"], "day": days, "flag": flag == 1})
+    order = pd.DataFrame(
+        {
+            "athlete_id": rows["player_id"],
+            "day": days,
+            "flag": flag.found == 1,
+            "clear": flag.outcome == NO_FLAG,
+        }
+    )
     order = order.sort_values(["athlete_id", "day"], kind="stable")
     follows = (order["athlete_id"] == order["athlete_id"].shift()) & (
         order["day"].diff() == pd.Timedelta(days=1)
     )
     was = order["flag"].shift(fill_value=False) & follows
-    starts, closes = order["flag"] & ~was, was & ~order["flag"]
+    starts, closes = order["flag"] & ~was, was & order["clear"]
     run = starts.cumsum()
     onset = order[starts].set_axis(run[starts])
-    # A gap in the days leaves the run without an end: still open as far as the source tells.
+    # A gap, or a day whose flag is not known, leaves the run without an end.
     end = order.loc[closes, "day"].set_axis(run[closes]).reindex(onset.index)
     morning = _local(onset["day"], QUESTIONNAIRE)
     episodes = pd.DataFrame(

@@ -228,16 +228,21 @@ def states_at(
     rates: NDArray[np.float64],
     dyn: Dynamics,
 ) -> NDArray[np.float64]:
-    """Return the states at `times`, each run forward from the last session end before it."""
+    """Return the states at `times`, which ascend, each run forward from what came last before."""
     result = np.empty((times.shape[0], N_STATES), dtype=np.float64)
-    last = np.searchsorted(end_h, times, side="right") - 1
+    s = first.copy()
+    now = 0.0
+    last = -1
     for i in range(times.shape[0]):
-        if last[i] < 0:
-            s = first.copy()
-            _advance(s, 0.0, times[i], rates, dyn)
-        else:
-            s = after[last[i]].copy()
-            _advance(s, end_h[last[i]], times[i], rates, dyn)
+        passed = last
+        while passed + 1 < end_h.shape[0] and end_h[passed + 1] <= times[i]:
+            passed += 1
+        if passed > last:
+            last = passed
+            s[:] = after[last]
+            now = end_h[last]
+        _advance(s, now, times[i], rates, dyn)
+        now = times[i]
         result[i] = s
     return result
 

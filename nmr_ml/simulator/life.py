@@ -93,7 +93,8 @@ def live(person: Person, plan: Plan, world: World) -> Life:
     config = world.config
     meant = attend(person, plan, world)
     absences = draw_absences(person, meant, world)
-    sessions = meant.take(~away(meant.end_h, absences))
+    # The session of an injury ends at its onset, and so has taken place.
+    sessions = meant.take(~away(meant.start_h, absences) & ~away(meant.end_h, absences))
     days = draw_days(person, world.all_days, world.seed, config)
     end_day, end_clock = world.clock.local(sessions.end_h)
     late = late_nights(end_clock, end_day, sessions.kind == "match", config)

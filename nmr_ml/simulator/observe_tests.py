@@ -83,8 +83,8 @@ def testing_moments(
     before_season = np.array([d for d in spec.preseason_mornings if d < span], dtype=np.int64)
     wanted[before_season] = True
     # The last two mornings of a break, when everybody is fresh.
-    season = day >= config.calendar.preseason_days
-    wanted |= season & resting & (~np.roll(resting, -1) | ~np.roll(resting, -2))
+    soon_over = ~is_break(day + 1, team, config) | ~is_break(day + 2, team, config)
+    wanted |= (day >= config.calendar.preseason_days) & resting & soon_over
     end_day, end_clock = clock.local(sessions.end_h)
     followed = sessions.followed
     for morning in range(1, spec.mornings + 1):

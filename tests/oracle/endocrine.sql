@@ -1,0 +1,86 @@
+-- Last laboratory values and ratios, one row per query and series.
+WITH lab AS (
+    SELECT athlete_id, drawn, kn, analyte AS name, specimen, coalesce(below_loq, false) AS censored,
+           CASE WHEN awake IS NOT NULL AND drawn >= awake AND drawn - awake < 86400
+                THEN (drawn - awake) / 3600 END AS awake_h,
+           CASE WHEN specimen = 'urine' THEN 0
+                WHEN analyte = 'cortisol' AND specimen = 'saliva' THEN 0.85
+                WHEN analyte = 'cortisol' THEN 0.45
+                WHEN analyte IN ('testosterone', 'free_testosterone')
+                THEN CASE sex WHEN 'male' THEN 0.13 WHEN 'female' THEN 0.06 ELSE 0.095 END
+                ELSE 0 END AS amplitude,
+           value
+    FROM lab_view JOIN athlete_view USING (athlete_id)
+    WHERE value > 0
+),
+corrected AS (
+    SELECT * EXCLUDE (value, awake_h, amplitude),
+           ln(CASE WHEN censored THEN value / sqrt(2) ELSE value END)
+           - coalesce(amplitude * (cos(2 * pi() * (awake_h - 0.5) / 24)
+                                   - cos(2 * pi() * 0.5 / 24)), 0) AS ln,
+           amplitude > 0 AND awake_h IS NULL AS uncorrected,
+           drawn AS other_drawn
+    FROM lab
+),
+ratios AS (
+    SELECT t.athlete_id, greatest(t.drawn, c.drawn) AS drawn, greatest(t.kn, c.kn) AS kn,
+           CASE t.name WHEN 'testosterone' THEN 'tc' ELSE 'free_tc' END AS name, t.specimen,
+           false AS censored, t.ln - c.ln AS ln, t.uncorrected OR c.uncorrected AS uncorrected,
+           least(t.drawn, c.drawn) AS other_drawn
+    FROM corrected t JOIN corrected c
+      ON c.athlete_id = t.athlete_id AND c.specimen = t.specimen
+         AND abs(c.drawn - t.drawn) <= 1800
+    WHERE t.name IN ('testosterone', 'free_testosterone') AND c.name = 'cortisol'
+          AND NOT t.censored AND NOT c.censored
+),
+samples AS (SELECT * FROM corrected UNION ALL BY NAME SELECT * FROM ratios),
+seen AS (
+    SELECT q.q_id, q.as_of_s, least(q.clock_s, q.as_of_s) AS clock_s, x.*,
+           EXISTS (
+               SELECT 1 FROM session_view s
+               WHERE s.athlete_id = q.athlete_id AND s.kn <= q.as_of_s
+                     AND s.time_precision = 'minute'
+                     AND ((s.st <= x.drawn AND s.en > x.drawn - 7200)
+                          OR (s.st <= x.other_drawn AND s.en > x.other_drawn - 7200))
+           ) AS after
+    FROM queries q JOIN samples x ON x.athlete_id = q.athlete_id
+    WHERE x.drawn <= q.as_of_s AND x.kn <= q.as_of_s
+),
+ranked AS (
+    SELECT *, row_number() OVER (
+        PARTITION BY q_id, name ORDER BY drawn DESC, list_position($specimens, specimen)) AS nth
+    FROM seen JOIN series USING (name)
+    WHERE NOT (resting AND after) AND as_of_s - drawn < max_age_d * 86400
+),
+last AS (SELECT * FROM ranked WHERE nth = 1),
+usual AS (
+    SELECT l.q_id, l.name, avg(b.ln) AS mean, count(*) AS n
+    FROM last l
+    JOIN (
+        SELECT s.*, row_number() OVER (
+            PARTITION BY s.q_id, s.name ORDER BY s.drawn DESC) AS back
+        FROM seen s JOIN last l ON l.q_id = s.q_id AND l.name = s.name
+        WHERE s.drawn < l.drawn AND s.drawn <= s.clock_s AND NOT s.after AND NOT s.censored
+              AND s.specimen = l.specimen AND l.drawn - s.drawn < 365 * 86400
+    ) b ON b.q_id = l.q_id AND b.name = l.name
+    WHERE back <= 12
+    GROUP BY l.q_id, l.name HAVING count(*) >= 3
+),
+flag AS (
+    SELECT q_id, name, after, drawn FROM (
+        SELECT *, row_number() OVER (
+            PARTITION BY q_id, name ORDER BY drawn DESC, list_position($specimens, specimen)) AS nth
+        FROM seen JOIN series USING (name)
+        WHERE name IN ('testosterone', 'cortisol') AND as_of_s - drawn < max_age_d * 86400
+    ) WHERE nth = 1
+)
+SELECT l.q_id, l.name, l.ln, u.mean, u.n, l.uncorrected, l.specimen IN ('serum', 'plasma', 'capillary')
+       AS blood, (l.as_of_s - l.drawn) / 86400 AS age_d, a.hormonal_contraception AS pill
+FROM last l
+JOIN queries q ON q.q_id = l.q_id
+JOIN athlete_view a ON a.athlete_id = q.athlete_id
+LEFT JOIN usual u ON u.q_id = l.q_id AND u.name = l.name
+UNION ALL
+SELECT q_id, 'after_exercise', max(after::INT) FILTER (drawn = newest), NULL, NULL, NULL, NULL,
+       NULL, NULL
+FROM (SELECT *, max(drawn) OVER (PARTITION BY q_id) AS newest FROM flag) GROUP BY q_id

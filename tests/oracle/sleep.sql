@@ -1,0 +1,78 @@
+-- Nights as deviations from the athlete's own nights with the same device.
+WITH seen AS (
+    SELECT q.q_id, q.as_of_s, least(q.clock_s, q.as_of_s) AS clock_s, n.*
+    FROM queries q JOIN night_view n ON n.athlete_id = q.athlete_id
+    WHERE n.wake <= q.as_of_s AND n.kn <= q.as_of_s AND q.as_of_s - n.wake < 112 * 86400
+),
+nights AS (
+    SELECT *, row_number() OVER (PARTITION BY q_id ORDER BY wake DESC) AS nth
+    FROM seen WHERE wake - onset >= 3 * 3600
+),
+newest AS (SELECT q_id, device AS newest_device, as_of_s - wake AS age FROM nights WHERE nth = 1),
+values_of AS (
+    SELECT q_id, as_of_s, clock_s, wake, nth, device, name, nullif(x, 'nan') AS x FROM (
+        SELECT q_id, as_of_s, clock_s, wake, nth, device,
+               coalesce(asleep_min, 'nan') AS asleep,
+               coalesce(100 * asleep_min / ((wake - onset) / 60), 'nan') AS efficiency,
+               coalesce(latency_min, 'nan') AS latency, coalesce(awake_min, 'nan') AS awake,
+               coalesce(light_min, 'nan') AS light, coalesce(deep_min, 'nan') AS deep,
+               coalesce(rem_min, 'nan') AS rem, coalesce(deep_first3h_min, 'nan') AS deep_first3h,
+               coalesce(deep_first3h_min / nullif(deep_min, 0), 'nan') AS deep_first3h_share,
+               wake_clock_h - (wake - onset) / 7200 AS midpoint,
+               coalesce(ln(hrv_rmssd_ms), 'nan') AS ln_rmssd,
+               coalesce(resting_hr_bpm, 'nan') AS resting_hr
+        FROM nights
+    ) UNPIVOT (x FOR name IN (
+        asleep, efficiency, latency, awake, light, deep, rem, deep_first3h, deep_first3h_share,
+        midpoint, ln_rmssd, resting_hr
+    ))
+),
+baseline AS (
+    SELECT v.q_id, v.name, avg(x) AS mean, greatest(stddev_samp(x), any_value(f.floor)) AS scale
+    FROM values_of v
+    JOIN newest USING (q_id)
+    JOIN floors f USING (name)
+    WHERE x IS NOT NULL AND device IS NOT DISTINCT FROM newest_device
+          AND wake <= clock_s AND wake > clock_s - 28 * 86400
+          AND NOT (nth = 1 AND age < 36 * 3600)
+    GROUP BY v.q_id, v.name HAVING count(x) >= 7
+),
+last AS (
+    SELECT v.q_id, 'last_night_' || name || '_z' AS feature, (x - mean) / scale AS z
+    FROM values_of v JOIN baseline USING (q_id, name) JOIN newest USING (q_id)
+    WHERE nth = 1 AND age < 36 * 3600
+),
+since AS (
+    SELECT v.q_id, 'nights_since_' || name || '_z' AS feature, avg((x - mean) / scale) AS z
+    FROM values_of v JOIN baseline USING (q_id, name) JOIN newest USING (q_id)
+    WHERE wake > clock_s AND device IS NOT DISTINCT FROM newest_device AND x IS NOT NULL
+    GROUP BY v.q_id, name
+),
+wide AS (
+    PIVOT (SELECT * FROM last UNION ALL SELECT * FROM since)
+    ON feature USING any_value(z) GROUP BY q_id
+),
+fortnight AS (
+    SELECT q_id,
+           CASE WHEN count(DISTINCT day) FILTER (asleep_min IS NOT NULL) >= 10
+                THEN 8 * count(DISTINCT day) FILTER (asleep_min IS NOT NULL) - sum(asleep_min) / 60
+                END AS debt
+    FROM seen WHERE as_of_s - wake < 14 * 86400
+          AND q_id IN (SELECT q_id FROM newest) GROUP BY q_id
+),
+spread AS (
+    SELECT q_id, stddev_samp(x) AS sd FROM values_of
+    WHERE name = 'midpoint' AND as_of_s - wake < 14 * 86400
+    GROUP BY q_id HAVING count(x) >= 7
+),
+counts AS (SELECT q_id, count(*) FILTER (wake > clock_s) AS n FROM nights GROUP BY q_id)
+SELECT q.q_id, w.* EXCLUDE (q_id),
+       CASE WHEN n.age < 36 * 3600 THEN n.age / 3600 END AS last_night_age_h,
+       coalesce(c.n, 0) AS nights_since_n, f.debt AS sleep_debt_14d_h, s.sd AS midpoint_sd_14d_h
+FROM queries q
+LEFT JOIN newest n ON n.q_id = q.q_id
+LEFT JOIN wide w ON w.q_id = q.q_id
+LEFT JOIN counts c ON c.q_id = q.q_id
+LEFT JOIN fortnight f ON f.q_id = q.q_id
+LEFT JOIN spread s ON s.q_id = q.q_id
+ORDER BY q.q_id
