@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from nmr_ml.tables import Column, Table
 
-#: Columns that hold values although the source has none.
-_COMPLETED = ("ended_at", "duration_min", "session_load_au", "known_at")
+#: Numbers that are computed where the source has none, and may come out impossible. A completed
+#: time needs no check of its own: it is another one, or lies a possible duration after it.
+_COMPLETED = ("duration_min", "session_load_au")
 
 
 @dataclass(frozen=True, slots=True)

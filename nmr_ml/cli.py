@@ -94,9 +94,22 @@ def _help(docstring: str) -> str:
     return "\n\n".join(takewhile(lambda paragraph: "\n---" not in paragraph, paragraphs))
 
 
+def _print_version(*, asked: bool) -> None:
+    if asked:
+        console.say(f"nmr {version('nmr_ml')}")
+        raise typer.Exit
+
+
 def _frame(
-    show_version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")
+    *,
+    _show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
     ] = False,
 ) -> None:
     """Predict how many hours neuromuscular recovery takes, how sure that is, and why.
@@ -104,9 +117,6 @@ def _frame(
     Estimates training readiness for healthy athletes. Not a medical device; it does not clear
     anybody to play.
     """
-    if show_version:
-        console.say(f"nmr {version('nmr_ml')}")
-        raise typer.Exit
 
 
 def _report(error: NmrError, arguments: Sequence[str]) -> int:

@@ -189,7 +189,11 @@ def scale_factors(
     sign = np.array([1.0 if s.direction == "higher" else -1.0 for s in spec] or [1.0])
     in_pct = np.array([s.scale == "pct" for s in spec] or [False])
     factor = sign[queries.test]
-    return np.asarray(np.where(in_pct[queries.test], factor * 100 / baselines.mean, factor))
+    # A questionnaire may have a baseline of 0; only percentages divide by it.
+    per_unit = np.divide(
+        100.0, baselines.mean, out=np.ones(len(queries)), where=in_pct[queries.test]
+    )
+    return np.asarray(factor * per_unit)
 
 
 def censor_reasons(episodes: Episodes, queries: Queries, followed: Followed) -> NDArray[np.object_]:

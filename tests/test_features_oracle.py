@@ -75,7 +75,6 @@ def _load(
     found = rested_baselines(history, queries, SPECS)  # tested on its own, by hand
     frames = {
         **{name: cohort[name] for name in TABLES},
-        "tz": pd.DataFrame({"name": [cohort.timezone]}),
         "asked": _asked(history, queries),
         "floors": pd.DataFrame([(n, f) for n, (_, f) in NIGHT_COLUMNS.items()],
                                columns=["name", "floor"]),
@@ -91,6 +90,7 @@ def _load(
     baselines = pd.DataFrame({"mean": found.mean, "se": found.se, "tests_n": found.tests_n})
     sql.register("baselines_frame", baselines.rename_axis("q_id").reset_index())
     sql.execute("SET TimeZone = 'UTC'")
+    sql.execute("SET VARIABLE zone = $zone", {"zone": cohort.timezone})
     sql.execute((ORACLE / "views.sql").read_text(encoding="utf-8"))
     sql.execute(
         "CREATE TABLE baselines AS SELECT q_id, nn(mean) AS mean, nn(se) AS se, tests_n "
@@ -110,24 +110,28 @@ def _asked(history: History, queries: Queries) -> pd.DataFrame:
 
 
 def _ask(sql: duckdb.DuckDBPyConnection, name: str, **parameters: object) -> pd.DataFrame:
-    return sql.execute((ORACLE / f"{name}.sql").read_text(encoding="utf-8"), parameters).df()
+    found = sql.execute((ORACLE / f"{name}.sql").read_text(encoding="utf-8"), parameters).df()
+    if "many" not in found:
+        return found
+    many = [row if isinstance(row, dict) else {} for row in found.pop("many")]
+    return pd.concat([found, pd.DataFrame(many, index=found.index)], axis=1)
 
 
 def _endocrine(rows: pd.DataFrame, n: int) -> pd.DataFrame:
     """Spread the series over columns; DuckDB has no normal distribution for the probability."""
     columns: dict[str, pd.Series] = {}
     for name, some in rows.set_index("q_id").groupby("name"):
-        pill = some["blood"].eq(True) & some["pill"].eq(True)
+        pill = some["blood"] & some["pill"]
         deviation = some["ln"] - some["mean"]
         if name == "after_exercise":
             columns["hormone_after_exercise"] = some["ln"]
         elif name in {series.name for series in ANALYTE_SERIES}:
             hidden = pill & (name in {"testosterone", "cortisol", "shbg"})
-            columns[f"{name}_ln"] = some["ln"].where(some["blood"].eq(True) & ~hidden)
+            columns[f"{name}_ln"] = some["ln"].where(some["blood"] & ~hidden)
             columns[f"{name}_dev_ln"] = deviation
             columns[f"{name}_age_d"] = some["age_d"]
         else:
-            noise = np.where(some["uncorrected"].eq(True), 0.35, 0.24) ** 2 * (1 + 1 / some["n"])
+            noise = np.where(some["uncorrected"], 0.35, 0.24) ** 2 * (1 + 1 / some["n"])
             kept = 0.25**2 / (0.25**2 + noise)
             below = norm.cdf((np.log(0.7) - kept * deviation) / np.sqrt(kept * noise))
             columns[f"{name}_dev_ln"] = deviation.where(~pill)

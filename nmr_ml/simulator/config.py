@@ -300,6 +300,7 @@ class Labs(_Section):
     crp_source_h: Positive
     crp_clearance_h: Positive
     il6_half_life_h: Positive
+    extreme_power: Positive
     diurnal: Diurnal
     diurnal_phase_h: float
     analytes: dict[str, Assay]

@@ -116,7 +116,7 @@ def _log_rises(life: Life, times: NDArray[np.float64]) -> dict[str, NDArray[np.f
         "serum_igf1": 0.15 * life.days.igf1_z[day],
         "serum_ck": ck,
         "capillary_ck": ck,
-        "serum_crp": np.log1p(crp / spec.analytes["serum_crp"].median[0 if person.male else 1]),
+        "serum_crp": np.log1p(crp / _crp_at_rest(life)),
         "serum_il6": np.log1p(il6),
     }
 
@@ -152,7 +152,7 @@ def _markers(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return muscle leakage, the rise of CRP in mg/L and the fold rise of IL-6."""
     spec, catalogue, load = life.world.config.labs, life.world.catalogue, life.sessions.load
-    share = damage_ratio(load, catalogue)
+    share = damage_ratio(load, catalogue) ** spec.extreme_power
     leak = life.sessions.impulses[:, 2] + catalogue.ck_extra[load.archetype] * share
     leak += spec.ck_collisions * np.nan_to_num(load.markers[:, _COLLISIONS])
     in_blood = appearing(since, spec.ck_appearance_h, spec.ck_clearance_h)
@@ -161,6 +161,13 @@ def _markers(
     crp = acute @ (catalogue.crp_mg_l[load.archetype] * share) / peak
     il6 = _faded(since, catalogue.il6_fold[load.archetype] * share, spec.il6_half_life_h)
     return in_blood @ leak, crp, il6
+
+
+def _crp_at_rest(life: Life) -> float:
+    """Return the athlete's own CRP at rest, mg/L: the rise is in mg/L whatever that is."""
+    assay = life.world.config.labs.analytes["serum_crp"]
+    level = assay.between * life.person.lab_level["serum_crp"]
+    return assay.median[0 if life.person.male else 1] * float(np.exp(level))
 
 
 def crp_peak_share(spec: Labs) -> float:

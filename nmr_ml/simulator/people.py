@@ -165,8 +165,12 @@ def make_person(index: int, team: Team, seed: int, config: SimulatorConfig) -> P
         protein=food.protein_mean + food.protein_sd_athlete * rng.standard_normal(),
         logs_food=bool(chance[6] < food.logging_share),
         low_energy_from=int(rng.integers(0, 90)) if chance[7] < people.low_energy_share else None,
-        lab_level={key: rng.standard_normal() for key in config.labs.analytes},
-        ck_response=float(np.exp(config.labs.ck_responder_sd * rng.standard_normal())),
+        lab_level={
+            key: float(np.clip(rng.standard_normal(), -2.0, 2.0)) for key in config.labs.analytes
+        },
+        ck_response=float(
+            np.exp(config.labs.ck_responder_sd * np.clip(rng.standard_normal(), -1.5, 1.5))
+        ),
         hrv_log=float(np.log(75.0) + 0.35 * rng.standard_normal()),
     )
 

@@ -48,7 +48,8 @@ seen AS (
 ),
 ranked AS (
     SELECT *, row_number() OVER (
-        PARTITION BY q_id, name ORDER BY drawn DESC, list_position($specimens, specimen)) AS nth
+        PARTITION BY q_id, name
+        ORDER BY drawn DESC, list_position($specimens, specimen), other_drawn DESC) AS nth
     FROM seen JOIN series USING (name)
     WHERE NOT (resting AND after) AND as_of_s - drawn < max_age_d * 86400
 ),
@@ -58,7 +59,7 @@ usual AS (
     FROM last l
     JOIN (
         SELECT s.*, row_number() OVER (
-            PARTITION BY s.q_id, s.name ORDER BY s.drawn DESC) AS back
+            PARTITION BY s.q_id, s.name ORDER BY s.drawn DESC, s.other_drawn DESC) AS back
         FROM seen s JOIN last l ON l.q_id = s.q_id AND l.name = s.name
         WHERE s.drawn < l.drawn AND s.drawn <= s.clock_s AND NOT s.after AND NOT s.censored
               AND s.specimen = l.specimen AND l.drawn - s.drawn < 365 * 86400
@@ -74,13 +75,15 @@ flag AS (
         WHERE name IN ('testosterone', 'cortisol') AND as_of_s - drawn < max_age_d * 86400
     ) WHERE nth = 1
 )
-SELECT l.q_id, l.name, l.ln, u.mean, u.n, l.uncorrected, l.specimen IN ('serum', 'plasma', 'capillary')
-       AS blood, (l.as_of_s - l.drawn) / 86400 AS age_d, a.hormonal_contraception AS pill
+SELECT l.q_id, l.name, l.ln, u.mean, u.n, l.uncorrected,
+       l.specimen IN ('serum', 'plasma', 'capillary') AS blood,
+       (l.as_of_s - l.drawn) / 86400 AS age_d,
+       coalesce(a.hormonal_contraception, false) AS pill
 FROM last l
 JOIN queries q ON q.q_id = l.q_id
 JOIN athlete_view a ON a.athlete_id = q.athlete_id
 LEFT JOIN usual u ON u.q_id = l.q_id AND u.name = l.name
 UNION ALL
-SELECT q_id, 'after_exercise', max(after::INT) FILTER (drawn = newest), NULL, NULL, NULL, NULL,
-       NULL, NULL
+SELECT q_id, 'after_exercise', max(after::INT) FILTER (drawn = newest), NULL, NULL, false, false,
+       NULL, false
 FROM (SELECT *, max(drawn) OVER (PARTITION BY q_id) AS newest FROM flag) GROUP BY q_id

@@ -55,13 +55,11 @@ items AS (
     GROUP BY l.q_id, l.test
 ),
 wide AS (
-    PIVOT (
-        SELECT q_id, test || '_' || name AS feature, x FROM (
-            SELECT q_id, test, coalesce(age_h, 'nan') AS age_h, coalesce(change, 'nan') AS change,
-                   coalesce(dev_28d, 'nan') AS dev_28d, coalesce(dev_ewm, 'nan') AS dev_ewm
-            FROM items WHERE list_contains($items, test)
-        ) UNPIVOT (x FOR name IN (age_h, change, dev_28d, dev_ewm))
-    ) ON feature USING any_value(x) GROUP BY q_id
+    SELECT q_id, map_from_entries(list((test || '_' || name, x))) AS many FROM (
+        SELECT q_id, test, coalesce(age_h, 'nan') AS age_h, coalesce(change, 'nan') AS change,
+               coalesce(dev_28d, 'nan') AS dev_28d, coalesce(dev_ewm, 'nan') AS dev_ewm
+        FROM items WHERE list_contains($items, test)
+    ) UNPIVOT (x FOR name IN (age_h, change, dev_28d, dev_ewm)) GROUP BY q_id
 ),
 events AS (
     SELECT q.q_id,
@@ -86,7 +84,7 @@ SELECT q.q_id, f.cho AS carbohydrate_last_day_g_kg, f.cho_3d AS carbohydrate_3d_
        CASE WHEN q.index_test IS NOT NULL THEN coalesce(i.n, 0) END AS index_tests_28d_n,
        CASE WHEN q.index_test IS NOT NULL THEN b.tests_n END AS baseline_tests_n,
        b.se * CASE WHEN d.in_pct THEN 100 / b.mean ELSE 1 END AS baseline_se,
-       w.* EXCLUDE (q_id),
+       w.many,
        coalesce(e.injuries, 0) AS injuries_365d_n, coalesce(e.systemic, 0) AS systemic_365d_n,
        coalesce(e.open, 0) AS open_events_n,
        CASE WHEN e.since < 365 THEN e.since END AS since_resolved_d,

@@ -56,12 +56,12 @@ sums AS (
     GROUP BY q_id, name, w
 ),
 wide AS (
-    PIVOT (
-        SELECT q_id, regexp_replace(name, '_([a-z]+)$', '_sum_' || w || 'd_\1') AS feature,
+    SELECT q_id, map_from_entries(list((
+               regexp_replace(name, '_([a-z]+)$', '_sum_' || w || 'd_\1'),
                CASE WHEN record_s >= w * 86400
-                         AND (known > 0 OR (sessions = 0 AND known_28d > 0)) THEN total END AS total
-        FROM sums
-    ) ON feature USING any_value(total) GROUP BY q_id
+                         AND (known > 0 OR (sessions = 0 AND known_28d > 0)) THEN total END
+           ))) AS many
+    FROM sums GROUP BY q_id
 ),
 days AS (
     SELECT q_id, as_of_day - day AS back, sum(load) AS load, count(*) - count(load) AS unknown
@@ -108,7 +108,7 @@ previous AS (
            count(*) FILTER (day = clock_day) AS same_day
     FROM before GROUP BY q_id
 )
-SELECT q.q_id, w.* EXCLUDE (q_id),
+SELECT q.q_id, w.many,
        coalesce(a.sessions_7d_n, 0) AS sessions_7d_n,
        coalesce(a.sessions_28d_n, 0) AS sessions_28d_n,
        coalesce(a.unknown_load_sessions_7d_n, 0) AS unknown_load_sessions_7d_n,

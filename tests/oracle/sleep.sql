@@ -49,8 +49,8 @@ since AS (
     GROUP BY v.q_id, name
 ),
 wide AS (
-    PIVOT (SELECT * FROM last UNION ALL SELECT * FROM since)
-    ON feature USING any_value(z) GROUP BY q_id
+    SELECT q_id, map_from_entries(list((feature, z))) AS many
+    FROM (SELECT * FROM last UNION ALL SELECT * FROM since) GROUP BY q_id
 ),
 fortnight AS (
     SELECT q_id,
@@ -66,7 +66,7 @@ spread AS (
     GROUP BY q_id HAVING count(x) >= 7
 ),
 counts AS (SELECT q_id, count(*) FILTER (wake > clock_s) AS n FROM nights GROUP BY q_id)
-SELECT q.q_id, w.* EXCLUDE (q_id),
+SELECT q.q_id, w.many,
        CASE WHEN n.age < 36 * 3600 THEN n.age / 3600 END AS last_night_age_h,
        coalesce(c.n, 0) AS nights_since_n, f.debt AS sleep_debt_14d_h, s.sd AS midpoint_sd_14d_h
 FROM queries q

@@ -1,0 +1,87 @@
+"""What many tests share: the real data where it is, a small simulated cohort, a small model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nmr_ml import telemetry
+
+telemetry.switch_off()
+
+if TYPE_CHECKING:
+    from nmr_ml.bundle import Bundle
+    from nmr_ml.cohort import Cohort
+
+SMALL = ("folds=2", "max_rounds=20", "least_athletes=5", "least_episodes=50", "bootstrap=100")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test a state folder of its own, and no settings of the person who runs it."""
+    monkeypatch.setenv("NMR_HOME", str(tmp_path_factory.mktemp("home")))
+    for name in ("NMR_API_TOKEN", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def sim_cohort_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated cohort on disk: 16 athletes, 75 days."""
+    from nmr_ml.simulator import simulate
+    from nmr_ml.writer import write_cohort
+
+    simulated = simulate(athletes=16, days=75, seed=11)
+    path = tmp_path_factory.mktemp("cohorts") / "sim"
+    write_cohort(
+        path,
+        name=simulated.name,
+        timezone=simulated.timezone,
+        tables=simulated.tables,
+        truth=simulated.truth,
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def sim_cohort(sim_cohort_path: Path) -> Cohort:
+    """The same cohort, read."""
+    from nmr_ml.reader import read_cohort
+
+    return read_cohort(sim_cohort_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(sim_cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real, quickly trained bundle."""
+    from nmr_ml.bundle import save_bundle
+    from nmr_ml.testspec import load_testspecs
+    from training.config import load_config
+    from training.experiment import assemble, collect, fit_components
+
+    config = load_config(None, SMALL)
+    specs = load_testspecs()
+    fitted, _ = fit_components(
+        collect([sim_cohort], specs, config), specs, config, progress=lambda _: None
+    )
+    path = tmp_path_factory.mktemp("bundles") / "tiny"
+    save_bundle(assemble(fitted, specs, config, []), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle(tiny_bundle: Path) -> Bundle:
+    """The same bundle, loaded."""
+    from nmr_ml.bundle import load_bundle
+
+    return load_bundle(tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of published athlete data; it is not part of the project."""
+    path = Path(__file__).parents[1].parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"no real athlete data at {path}")
+    return path
