@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from nmr_ml.cohort import Cohort
-from nmr_ml.history import History
 from nmr_ml.queries import Queries
 from nmr_ml.tables import MODALITIES, TABLES
+
+if TYPE_CHECKING:
+    from nmr_ml.history import History
 
 DAY_S = 86_400
 START_S = 1_767_225_600  # 2026-01-01
@@ -92,14 +96,15 @@ def _sessions(rng: np.random.Generator, ids: np.ndarray, days: int) -> dict[str,
         "decelerations_n": np.where(gps, rng.integers(0, 90, n), np.nan),
         "jumps_n": _some(rng, rng.integers(0, 60, n), 0.5),
         "mean_hr_bpm": _some(rng, rng.uniform(110, 180, n), 0.4),
-        "time_precision": np.full(n, "minute", object), "known_at": _times(_late(rng, end, 0.05, 4)),
+        "time_precision": np.full(n, "minute", object),
+        "known_at": _times(_late(rng, end, 0.05, 4)),
     }  # fmt: skip
 
 
 def _sleep(rng: np.random.Generator, ids: np.ndarray, days: int) -> dict[str, object]:
     athlete, day = np.nonzero(rng.random((ids.size, days)) < 0.96)
     n = athlete.size
-    onset = START_S + day * DAY_S + rng.normal(22.5, 0.7, n).__mul__(3600).astype(np.int64)
+    onset = START_S + day * DAY_S + (rng.normal(22.5, 0.7, n) * 3600).astype(np.int64)
     minutes = rng.normal(470, 40, n).clip(240, 700)
     wake = onset + (minutes * 60).astype(np.int64)
     deep = rng.uniform(20, 120, n)

@@ -65,12 +65,12 @@ def is_rested(
 ) -> bool:  # fmt: skip
     """Return whether a test at `at_s` counts as rested.
 
-    `declared` is the row's own word (1 yes, 0 no, NaN silent). `loading` holds the flags of the
+    `declared` is 1 where the row is flagged as rested; a row that is not may still be. `loading` holds the flags of the
     sessions ``first, first + 1, …`` of the athlete. Before the first session on record a test is
     rested only if declared.
     """
-    if not np.isnan(declared):
-        return bool(declared == 1.0)
+    if declared == 1.0:
+        return True
     last = upper_bound(ended_s, first, first + loading.size, at_s + LONGEST_SESSION_S)
     for i in range(last - first - 1, -1, -1):
         if loading[i] and started_s[first + i] < at_s:

@@ -74,8 +74,8 @@ class Answers:
         Quantiles `LEVELS` of the recovery time in h after the clock start.
     probability : (n, n_hours)
         Probability of having recovered at the hours asked for.
-    deficit : (n, n_curve, 3)
-        Quantiles `LEVELS` of the latent deficit at `nmr_ml.posterior.CURVE_H`.
+    deficit : (n, n_hours, 3)
+        Quantiles `LEVELS` of the latent deficit at ``table.at_h``.
     """
 
     recovery: Floats

@@ -38,31 +38,34 @@ class ReadOff:
         On the component's scale.
     hours : float64 array, shape (n_nodes,), h
         Recovery times in ascending order; `order` holds the nodes they belong to.
-    deficits : float64 array, shape (n_curve, n_nodes)
-        Deficits at each of `CURVE_H` in ascending order; `deficit_order` their nodes.
+    at_h : tuple of float, h after the clock start
+    deficits : float64 array, shape (n_hours, n_nodes)
+        Deficits at each of `at_h` in ascending order; `deficit_order` their nodes.
     """
 
     grid: CurveGrid
     delta: float
     hours: Floats
     order: Ints
+    at_h: tuple[float, ...]
     deficits: Floats
     deficit_order: Ints
 
 
-def read_off(grid: CurveGrid, delta: float) -> ReadOff:
-    """Tabulate recovery times for `delta` and deficits over the nodes of `grid`."""
+def read_off(grid: CurveGrid, delta: float, at_h: tuple[float, ...] = (24.0,)) -> ReadOff:
+    """Tabulate recovery times for `delta`, and deficits at `at_h`, over the nodes of `grid`."""
     hours = node_recovery_hours(
         grid.log_amplitude, grid.log_tau, grid.slow, grid.power, delta
     ).ravel()
     order = np.argsort(hours, kind="stable")
-    deficits = np.stack([node_deficits(grid, hour).ravel() for hour in CURVE_H])
+    deficits = np.stack([node_deficits(grid, hour).ravel() for hour in at_h])
     deficit_order = np.argsort(deficits, axis=1, kind="stable")
     return ReadOff(
         grid,
         delta,
         hours[order],
         order,
+        at_h,
         np.take_along_axis(deficits, deficit_order, axis=1),
         deficit_order,
     )
@@ -207,7 +210,7 @@ def recovery_quantiles(
 def deficit_quantiles(
     table: ReadOff, means: Floats, spread: Floats, seen: Followed, levels: Floats
 ) -> Floats:
-    """Return quantiles of the latent deficit at each of `CURVE_H`, shape (n, n_curve, n_levels)."""
+    """Return quantiles of the latent deficit at ``table.at_h``, shape (n, n_hours, n_levels)."""
     return np.asarray(
         _read_deficits(
             means, spread, *_tests(seen), *_nodes(table.grid),

@@ -93,7 +93,8 @@ class Options:
         Only with `as_of`.
     deltas : mapping of component to δ
         Components that are not named keep the δ of their index test; the key ``*`` names all.
-    drivers : bool
+    drivers, curves : bool
+        Whether to work out what moves each number, and the whole recovery curve.
     """
 
     landmarks_h: tuple[float, ...] = (0.0,)
@@ -101,6 +102,7 @@ class Options:
     episode_id: str | None = None
     deltas: Mapping[str, float] = field(default_factory=dict)
     drivers: bool = False
+    curves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Predictions:
     ----------
     frame : DataFrame with `COLUMNS`
     curves : list of lists of ``{"h", "p", "deficit", "deficit_lower", "deficit_upper"}``
-        One list per row, empty where the model abstained.
+        One list per row, empty where the model abstained and where no curves were asked for.
     warnings : tuple of Warned
     superseded : int
     """
@@ -277,9 +279,10 @@ def _fill(
     queries: Queries, X: Floats, seen: Followed, options: Options,
 ) -> None:  # fmt: skip
     delta = _delta(bundle.specs[model.index_test].delta, model.component, options)
-    table = read_off(model.grid, delta)
+    hours = CURVE_H if options.curves else DEFICIT_H
+    table = read_off(model.grid, delta, hours)
     since_h = (queries.as_of_s[rows] - queries.clock_start_s[rows]) / 3600.0
-    at_h = np.column_stack([since_h, np.tile([*P_H, *CURVE_H], (rows.size, 1))])
+    at_h = np.column_stack([since_h, np.tile([*P_H, *hours], (rows.size, 1))])
     found = answer(model, table, X[rows], seen, at_h)
     median = found.recovery[:, 1]
     columns["lower_h"][rows], columns["upper_h"][rows] = found.recovery[:, 0], found.recovery[:, 2]
@@ -290,9 +293,10 @@ def _fill(
     for i, name in enumerate(("p_now", *(f"p_{h:.0f}h" for h in P_H))):
         columns[name][rows] = found.probability[:, i]
     for h in DEFICIT_H:
-        columns[f"deficit_{h:.0f}h"][rows] = found.deficit[:, CURVE_H.index(h), 1]
+        columns[f"deficit_{h:.0f}h"][rows] = found.deficit[:, hours.index(h), 1]
     for k, row in enumerate(rows):
-        columns["curve"][row] = _curve(found, k, 1 + len(P_H))
+        if options.curves:
+            columns["curve"][row] = _curve(found, k, 1 + len(P_H))
         if options.drivers:
             columns["drivers"][row] = _drivers(bundle, model, table, X[row], seen, k, median[k])
 

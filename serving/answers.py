@@ -68,7 +68,16 @@ SCHEMA = pa.schema(
 
 def table(frame: pd.DataFrame) -> pa.Table:
     """Return predictions as an Arrow table: NaN and NaT are null, +inf stays."""
-    return pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
+    arrays = [_array(frame[field.name], field.type) for field in SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
+    if kind != _TIME:
+        return pa.array(column, type=kind, from_pandas=True)
+    # pyarrow 25 reads zoned times by a way that pandas 3.1 deprecates; naive ones are UTC here.
+    naive = column.dt.tz_convert(None)
+    return pa.array(naive, type=pa.timestamp("us"), from_pandas=True).cast(_TIME)
 
 
 def rows(predictions: Predictions) -> list[dict[str, Any]]:

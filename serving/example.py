@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from nmr_ml.errors import DataError
 from nmr_ml.tables import TABLES
 
 if TYPE_CHECKING:
@@ -35,18 +36,32 @@ def request_of(cohort: Cohort, athlete_id: str, as_of: datetime) -> dict[str, An
     return body
 
 
-def eligible(cohort: Cohort, history_days: int = 28) -> tuple[str, datetime]:
-    """Return an athlete about whom everything is measured, and the end of the last session.
+def eligible(cohort: Cohort, history_days: int = 28, recent_days: int = 3) -> tuple[str, datetime]:
+    """Return an athlete about whom much is measured, and the end of the last session.
 
-    The athlete has that many days of sessions behind the last one, and sleep, laboratory values
-    and tests; among several, the one whose last session is latest.
+    The athlete has sleep, laboratory values and tests, that many days of sessions behind the last
+    one, and that one in the last days of the cohort; among several, it was the hardest one.
+
+    Raises
+    ------
+    DataError
+        ``nobody_eligible``.
     """
-    sessions = cohort["sessions"].groupby("athlete_id")["known_at"].agg(["min", "max"])
-    long_enough = sessions["max"] - sessions["min"] >= pd.Timedelta(days=history_days)
-    chosen = sessions[long_enough].sort_values("max", ascending=False)
+    sessions = cohort["sessions"].sort_values("known_at")
+    last = sessions.groupby("athlete_id").last()
+    behind = last["known_at"] - sessions.groupby("athlete_id")["known_at"].first()
+    recent = last["known_at"] >= last["known_at"].max() - pd.Timedelta(days=recent_days)
+    chosen = last[recent & (behind >= pd.Timedelta(days=history_days))]
     for name in ("sleep", "labs", "tests"):
         chosen = chosen[chosen.index.isin(cohort[name]["athlete_id"])]
-    return str(chosen.index[0]), chosen["max"].iloc[0].to_pydatetime()
+    if chosen.empty:
+        raise DataError(
+            "nobody_eligible",
+            f"No athlete has {history_days} days of sessions with sleep, labs and tests.",
+            "Simulate more athletes or days.",
+        )
+    hardest = chosen["session_load_au"].fillna(0).idxmax()
+    return str(hardest), chosen.loc[hardest, "known_at"].to_pydatetime()
 
 
 def _row(record: dict[Any, Any], table: Table) -> dict[str, Any]:

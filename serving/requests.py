@@ -194,7 +194,11 @@ def parse(body: object) -> Question:
     known = _known_at(cohort)
     as_of = as_of or (None if known.empty else known.max().to_pydatetime())
     options = Options(
-        as_of=as_of, episode_id=request.episode_id, deltas=deltas, drivers=request.drivers
+        as_of=as_of,
+        episode_id=request.episode_id,
+        deltas=deltas,
+        drivers=request.drivers,
+        curves=True,
     )
     late = 0 if as_of is None else int((known > as_of).sum())
     warnings = [*cohort.warnings, *([_ignored(late)] if late else [])]

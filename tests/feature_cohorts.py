@@ -17,6 +17,7 @@ DTYPES = {"time": "datetime64[us, UTC]", "date": "datetime64[us]", "number": "fl
 START = pd.Timestamp("2026-02-19T00:00:00Z")
 TESTS = ("cmj_height", "rsi_mod", "voluntary_activation", "readiness", "fatigue", "soreness",
          "stress", "mood", "sleep_quality", "sprint_10m")  # fmt: skip
+STEROIDS = ("testosterone", "cortisol")
 INDEX_TESTS = ("cmj_height", "rsi_mod", "voluntary_activation", "readiness")
 
 
@@ -201,7 +202,8 @@ def _labs(
         drawn = _moment(rng.integers(0, days) + rng.choice([0.35, rng.uniform(0, 1)]))
         awake = max((wake for wake in wakes if wake <= drawn), default=None)
         specimen = rng.choice(["serum", "saliva"], p=[0.7, 0.3])
-        for analyte in rng.choice(ANALYTES, size=rng.integers(8, 20), replace=False):
+        panel = {*rng.choice(ANALYTES, size=rng.integers(8, 20), replace=False), *STEROIDS}
+        for analyte in sorted(panel):
             at = drawn + pd.Timedelta(minutes=int(rng.choice([0, 10, 40], p=[0.8, 0.1, 0.1])))
             rows.append({
                 "athlete_id": athlete, "drawn_at": at, "analyte": analyte,

@@ -8,6 +8,7 @@ cancellation in a standard deviation stays below 1e-9 relative to max(1, |x|).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -17,14 +18,16 @@ from feature_cohorts import history_of, random_cohort, random_queries
 from scipy.stats import norm
 
 from nmr_ml.baseline import rested_baselines
-from nmr_ml.cohort import Cohort
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.engine import build_features
 from nmr_ml.features.families import ANALYTE_SERIES, ITEMS, LAB_SERIES, NIGHT_COLUMNS
-from nmr_ml.history import History
-from nmr_ml.queries import Queries
 from nmr_ml.tables import MODALITIES, SESSION_KINDS, SEXES, SPECIMENS, TABLES
 from nmr_ml.testspec import shipped_testspecs
+
+if TYPE_CHECKING:
+    from nmr_ml.cohort import Cohort
+    from nmr_ml.history import History
+    from nmr_ml.queries import Queries
 
 ORACLE = Path(__file__).parent / "oracle"
 TOLERANCE = 1e-9
@@ -86,7 +89,7 @@ def _load(
     }  # fmt: skip
     for name, frame in frames.items():
         sql.register(f"{name}_frame", frame)
-        sql.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_frame")
+        sql.table(f"{name}_frame").create(name)
     baselines = pd.DataFrame({"mean": found.mean, "se": found.se, "tests_n": found.tests_n})
     sql.register("baselines_frame", baselines.rename_axis("q_id").reset_index())
     sql.execute("SET TimeZone = 'UTC'")
@@ -137,6 +140,7 @@ def _endocrine(rows: pd.DataFrame, n: int) -> pd.DataFrame:
             columns[f"{name}_dev_ln"] = deviation.where(~pill)
             columns[f"{name}_drop_30pct_p"] = pd.Series(below, some.index).where(~pill)
             columns[f"{name}_age_d"] = some["age_d"].where(~pill)
-    wanted = [c for c in feature_contract().names
-              if feature_contract().groups[feature_contract().names.index(c)] == "endocrine"]  # fmt: skip
+    contract = feature_contract()
+    groups = zip(contract.names, contract.groups, strict=True)
+    wanted = [name for name, group in groups if group == "endocrine"]
     return pd.DataFrame(columns).reindex(index=range(n), columns=wanted)

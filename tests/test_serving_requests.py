@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def test_the_cohort_has_the_rows_in_canonical_units() -> None:
         (changed("tests", 1, unit="lb"), {"/tests/1/unit": "unknown_unit"}),
         (changed("tests", 1, test="plank"), {"/tests/1/test": "unknown_category"}),
         (changed("labs", 0, analyte="gold"), {"/labs/0/analyte": "unknown_category"}),
-        (changed("sleep", 2, deep_min=None, asleep_min=float("nan")), {"/sleep/2/asleep_min": "not_a_number"}),
+        (changed("sleep", 2, asleep_min=float("nan")), {"/sleep/2/asleep_min": "not_a_number"}),
         (body(as_of=NAIVE), {"/as_of": "naive_time"}),
         (body(as_of="2026-03-01"), {"/as_of": "naive_time"}),
         (body(as_of="soon"), {"/as_of": "not_a_time"}),
@@ -160,7 +161,7 @@ def test_a_problem_lists_so_many_faults_and_counts_all() -> None:
     problem = document(error.status, error.code, error.message, error.faults)
     assert len(problem["errors"]) == MOST_FAULTS
     assert "500 faults" in problem["detail"]
-    assert problem["title"] == "Unprocessable Content"
+    assert problem["title"] == HTTPStatus(422).phrase
 
 
 def test_pointers_escape_as_rfc_6901_says() -> None:

@@ -152,6 +152,24 @@ def test_enough_rested_tests_come_before_the_first_session() -> None:
     assert (counts >= 3).mean() > 0.8
 
 
+def test_declared_baselines_are_rested_and_silence_is_an_option() -> None:
+    cohort = _cohort()
+    sessions = cohort.tables["sessions"].query("modality != 'other'").sort_values("ended_at")
+    tests = cohort.tables["tests"].query("test == 'cmj_height'").sort_values("measured_at")
+    last = pd.merge_asof(
+        tests, sessions[["athlete_id", "ended_at"]], left_on="measured_at", right_on="ended_at",
+        by="athlete_id",
+    )  # fmt: skip
+    hours = (last["measured_at"] - last["ended_at"]).dt.total_seconds() / 3600
+    in_season = last["rested"] & hours.notna()
+    assert in_season.sum() > 50
+    assert hours[in_season].min() >= 96.0
+    config = load_config(settings=["tests.rested_by_clock=true"])
+    silent = simulate(athletes=4, days=40, config=config).tables["tests"]["rested"]
+    assert set(silent.dropna()) == {True}
+    assert silent.isna().any()
+
+
 def test_laboratories_differ_in_units_unless_told_not_to() -> None:
     mixed = _cohort().tables["labs"].groupby("analyte")["unit"].nunique()
     assert mixed["testosterone"] >= 3

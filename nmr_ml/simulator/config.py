@@ -234,8 +234,11 @@ class Testing(_Section):
     mornings: Annotated[int, Field(ge=0)]
     after_h: Positive
     preseason_mornings: tuple[int, ...]
+    break_mornings: Annotated[int, Field(ge=0)]
     flagged_share: Share
     rested_h: Positive
+    rested_rating_h: Positive
+    rested_by_clock: bool
     cmj_day_amplitude: float
     isometric_share: Share
     isometric_probability: Share

@@ -8,6 +8,7 @@ import numpy as np
 
 from nmr_ml.simulator.availability import away
 from nmr_ml.simulator.kernels import PERCEPTUAL, C, F, H, I, deficits_of, soreness
+from nmr_ml.simulator.observe_tests import declared
 from nmr_ml.simulator.streams import Purpose, stream
 from nmr_ml.testspec import shipped_testspecs
 
@@ -33,7 +34,7 @@ def ratings(life: Life) -> Iterator[Columns]:
     states = life.states(times)
     low = _lowered(life, states, day)
     ill = away(times, [a for a in life.absences if a.kind == "systemic"])
-    before_season = day < config.calendar.preseason_days
+    told = declared(times, np.ones(times.size, dtype=bool), config.tests.rested_rating_h, life)
     for item in RATINGS:
         base = np.full(day.size, life.person.base[item])
         deficit = low[item] + config.availability.readiness_loss * ill
@@ -44,7 +45,7 @@ def ratings(life: Life) -> Iterator[Columns]:
             "test": np.full(day.size, item),
             "value": value,
             "unit": np.full(day.size, "1"),
-            "rested": before_season.astype(np.float64),
+            "rested": told,
         }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Columns: TypeAlias = "dict[str, NDArray[np.float64] | NDArray[np.str_]]"
 Stretch: TypeAlias = "float | NDArray[np.float64]"
+_BASELINE_TAKEN = 0.9
 #: Decimals that instruments report, in the canonical unit.
 _DECIMALS = {"cmj_height": 1, "rsi_mod": 3, "mvc_knee_extension": 1, "voluntary_activation": 1}
 
@@ -73,51 +74,61 @@ def error_scale(config: SimulatorConfig) -> float:
 
 def testing_moments(
     life: Life, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Draw when jump tests take place and which are declared to be rested ones."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw when jump tests take place, and what is declared of each (1 rested, 0 not)."""
     config, clock, span = life.world.config, life.world.clock, life.world.span
     team, spec, sessions = life.person.team, config.tests, life.sessions
-    day = np.arange(span)
-    resting = is_break(day, team, config)
-    wanted = np.zeros(span, dtype=bool)
-    before_season = np.array([d for d in spec.preseason_mornings if d < span], dtype=np.int64)
-    wanted[before_season] = True
-    # The last two mornings of a break, when everybody is fresh.
-    soon_over = ~is_break(day + 1, team, config) | ~is_break(day + 2, team, config)
-    wanted |= (day >= config.calendar.preseason_days) & resting & soon_over
+    fresh = fresh_mornings(life)
+    wanted = fresh.copy()
     end_day, end_clock = clock.local(sessions.end_h)
     followed = sessions.followed
     for morning in range(1, spec.mornings + 1):
         later = end_day[followed] + morning
         wanted[later[later < span]] = True
-    taken = rng.random(span) < config.test_probability
-    taken[before_season] = rng.random(before_season.size) < 0.9
-    mornings = clock.elapsed(day, team.test_hour + 0.3 * rng.random(span))[wanted & taken]
+    # Baselines are missed less often than the rest.
+    taken = rng.random(span) < np.where(fresh, _BASELINE_TAKEN, config.test_probability)
+    hour = team.test_hour + 0.3 * rng.random(span)
+    mornings = clock.elapsed(np.arange(span), hour)[wanted & taken]
     # Nobody is tested in the evening after a late match.
     after = followed & (rng.random(len(sessions)) < config.test_probability) & (end_clock < 21.0)
     soon = to_minute(sessions.end_h[after] + spec.after_h)
     times = np.unique(np.concatenate([mornings, soon]))
     times = times[~away(times, life.absences) & (times < 24.0 * span) & ~_busy(times, life)]
-    flagged = _rested(times, life) & (
-        (rng.random(times.size) < spec.flagged_share)
-        | (times < 24.0 * config.calendar.preseason_days)
-    )
-    return times, flagged
+    day, _ = clock.local(times)
+    chosen = fresh[day] | (rng.random(times.size) < spec.flagged_share)
+    return times, declared(times, chosen, spec.rested_h, life)
+
+
+def fresh_mornings(life: Life) -> NDArray[np.bool_]:
+    """Return the days on which baselines are meant to be taken: pre-season and ends of breaks."""
+    config, team = life.world.config, life.person.team
+    day = np.arange(life.world.span)
+    resting = is_break(day, team, config)
+    soon_over = np.zeros(day.size, dtype=bool)
+    for ahead in range(1, config.tests.break_mornings + 1):
+        soon_over |= ~is_break(day + ahead, team, config)
+    before_season = np.isin(day, config.tests.preseason_mornings)
+    return before_season | ((day >= config.calendar.preseason_days) & resting & soon_over)
+
+
+def declared(
+    times: NDArray[np.float64], chosen: NDArray[np.bool_], rested_h: float, life: Life
+) -> NDArray[np.float64]:
+    """Return what is declared of tests: 1 for the `chosen` that are rested, else 0 or nothing.
+
+    Rested is who has done nothing but light sessions for `rested_h` hours.
+    """
+    heavy = life.sessions.load.archetype != life.world.catalogue.names.index(LIGHT)
+    ends = np.append(life.sessions.end_h[heavy], -np.inf)
+    last = np.searchsorted(ends[:-1], times, side="right") - 1
+    rested = chosen & (times - ends[last] >= rested_h)
+    return np.where(rested, 1.0, np.nan if life.world.config.tests.rested_by_clock else 0.0)
 
 
 def _busy(times: NDArray[np.float64], life: Life) -> NDArray[np.bool_]:
     """Return whether a session is under way."""
     last = np.searchsorted(life.sessions.start_h, times, side="right") - 1
     return (last >= 0) & (times < np.append(life.sessions.end_h, 0.0)[last])
-
-
-def _rested(times: NDArray[np.float64], life: Life) -> NDArray[np.bool_]:
-    """Return whether the last session that is not a light one lies far enough back."""
-    heavy = life.sessions.load.archetype != life.world.catalogue.names.index(LIGHT)
-    ends = np.append(life.sessions.end_h[heavy], -np.inf)
-    last = np.searchsorted(ends[:-1], times, side="right") - 1
-    rested: NDArray[np.bool_] = times - ends[last] >= life.world.config.tests.rested_h
-    return rested
 
 
 def jump_tests(life: Life) -> Iterator[Columns]:
@@ -184,7 +195,7 @@ def _columns(
     test: str,
     times: NDArray[np.float64],
     value: NDArray[np.float64],
-    flagged: NDArray[np.bool_],
+    flagged: NDArray[np.float64],
 ) -> Columns:
     team = life.person.team
     unit, decimals, worth = shipped_testspecs()[test].unit, _DECIMALS[test], 1.0
@@ -198,6 +209,6 @@ def _columns(
         "value": np.round(value * worth, decimals),
         "unit": np.full(times.size, unit),
         "trials_n": np.full(times.size, float(life.world.config.trials_n)),
-        "rested": flagged.astype(np.float64),
+        "rested": flagged,
         "device": np.full(times.size, device),
     }

@@ -1,0 +1,146 @@
+"""The sorted arrays that the kernels read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from feature_cohorts import cohort, history_of, random_cohort
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmr_ml.history import NEVER_S, local_day, local_seconds, seconds, upper_bound
+from nmr_ml.tables import ANALYTES, MODALITIES, SEXES
+
+ATHLETES = [{"athlete_id": "b", "sex": "male"}, {"athlete_id": "a", "sex": "female"}]
+
+
+def at(text: str) -> pd.Timestamp:
+    return pd.Timestamp(text).tz_convert("UTC")
+
+
+def session(athlete: str, ended: str, **columns: object) -> dict[str, object]:
+    end = at(ended)
+    return {"session_id": f"{athlete}{ended}", "athlete_id": athlete, "ended_at": end,
+            "started_at": end - pd.Timedelta(minutes=90), "known_at": end,
+            "time_precision": "minute", **columns}  # fmt: skip
+
+
+def test_rows_are_sorted_by_athlete_and_event_time() -> None:
+    rows = [
+        session("b", "2026-03-02T10:00:00Z"),
+        session("a", "2026-03-03T10:00:00Z", modality="rugby"),
+        session("a", "2026-03-01T10:00:00Z"),
+    ]
+    history = history_of(cohort(athletes=ATHLETES, sessions=rows))
+    assert history.athlete_ids == ("a", "b")
+    assert history.sessions.offsets.tolist() == [0, 2, 3]
+    assert np.all(np.diff(history.sessions.at_s[:2]) > 0)
+    assert history.person["sex"].tolist() == [SEXES.index("female"), SEXES.index("male")]
+    modality = history.sessions.columns["modality"]
+    assert modality[1] == MODALITIES.index("rugby")
+    assert np.isnan(modality[0])
+
+
+def test_empty_tables_give_empty_rows() -> None:
+    history = history_of(cohort(athletes=ATHLETES))
+    for rows in (history.sessions, history.sleep, history.labs, history.tests, history.nutrition):
+        assert len(rows) == 0
+        assert rows.offsets.tolist() == [0, 0, 0]
+
+
+def test_equal_times_are_ordered_by_id() -> None:
+    one = session("a", "2026-03-01T10:00:00Z")
+    rows = [{**one, "session_id": name} for name in ("z", "x", "y")]
+    history = history_of(cohort(athletes=ATHLETES, sessions=rows))
+    assert history.session_ids.tolist() == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("given_load", "rpe", "minutes", "precision", "load", "duration"),
+    [
+        (300.0, 5.0, 60.0, "minute", 300.0, 60.0),
+        (np.nan, 5.0, 60.0, "minute", 300.0, 60.0),
+        (np.nan, 5.0, np.nan, "minute", 450.0, 90.0),  # from start to end
+        (np.nan, 5.0, np.nan, "day", np.nan, np.nan),  # the times of that day are a convention
+        (np.nan, np.nan, 60.0, "minute", np.nan, 60.0),
+        (0.0, 5.0, 60.0, "minute", 0.0, 60.0),  # 0 is not absent
+    ],
+)
+def test_load_and_duration(
+    given_load: float, rpe: float, minutes: float, precision: str, load: float, duration: float
+) -> None:
+    row = session("a", "2026-03-01T10:00:00Z", session_load_au=given_load, session_rpe=rpe,
+                  duration_min=minutes, time_precision=precision)  # fmt: skip
+    columns = history_of(cohort(athletes=ATHLETES, sessions=[row])).sessions.columns
+    np.testing.assert_equal(columns["session_load_au"], [load])
+    np.testing.assert_equal(columns["duration_min"], [duration])
+
+
+def test_food_is_eaten_on_its_day_and_over_at_local_midnight() -> None:
+    rows = [
+        {"athlete_id": "a", "date": pd.Timestamp(day), "known_at": at("2026-05-01T00:00:00Z")}
+        for day in ("2026-03-28", "2026-03-29")  # summer time begins on the second
+    ]
+    history = history_of(cohort("Europe/Oslo", athletes=ATHLETES, nutrition=rows))
+    ends = pd.to_datetime(history.nutrition.at_s, unit="s", utc=True)
+    assert [str(end) for end in ends] == ["2026-03-28 23:00:00+00:00", "2026-03-29 22:00:00+00:00"]
+    days = history.nutrition.columns["local_day"].astype("datetime64[D]")
+    assert days.astype(str).tolist() == ["2026-03-28", "2026-03-29"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "day", "hour"),
+    [
+        ("Europe/Oslo", "2026-03-28T23:30:00Z", "2026-03-29", 0.5),
+        ("Europe/Oslo", "2026-03-29T01:30:00Z", "2026-03-29", 3.5),
+        ("America/New_York", "2026-03-29T02:00:00Z", "2026-03-28", 22.0),
+        ("", "2026-03-29T02:00:00Z", "2026-03-29", 2.0),
+        ("Asia/Kolkata", "1969-12-31T20:00:00Z", "1970-01-01", 1.5),
+    ],
+)
+def test_local_calendar(zone: str, moment: str, day: str, hour: float) -> None:
+    moment_s = np.array([at(moment).timestamp()], np.int64)
+    assert str(local_day(moment_s, zone).astype("datetime64[D]")[0]) == day
+    assert local_seconds(moment_s, zone)[0] % 86_400 / 3600 == hour
+
+
+def test_missing_times_are_never() -> None:
+    times = pd.Series(pd.to_datetime(["2026-01-01T00:00:01Z", None], utc=True)).dt.as_unit("us")
+    assert seconds(times).tolist() == [1_767_225_601, NEVER_S]
+
+
+def test_devices_and_flags_keep_missing_apart() -> None:
+    wake = at("2026-03-02T06:00:00Z")
+    nights = [
+        {"athlete_id": "a", "onset_at": wake - pd.Timedelta(hours=8 + 24 * i), "device": device,
+         "wake_at": wake - pd.Timedelta(hours=24 * i), "known_at": wake}
+        for i, device in enumerate(("ring", None, "watch"))
+    ]  # fmt: skip
+    lab = {"athlete_id": "a", "drawn_at": wake, "known_at": wake, "unit": "1", "value": 1.0,
+           "specimen": "serum"}  # fmt: skip
+    told = {"ck": None, "ldh": True, "crp": False}
+    labs = [{**lab, "analyte": analyte, "below_loq": flag} for analyte, flag in told.items()]
+    history = history_of(cohort(athletes=ATHLETES, sleep=nights, labs=labs))
+    device = history.sleep.columns["device"]
+    assert device[0] != device[2]
+    assert np.isnan(device[1])
+    order = [ANALYTES[int(code)] for code in history.labs.columns["analyte"]]
+    flags = dict(zip(order, history.labs.columns["below_loq"], strict=True))
+    assert (flags["ldh"], flags["crp"], np.isnan(flags["ck"])) == (1.0, 0.0, True)
+
+
+def test_all_columns_are_contiguous_float64() -> None:
+    history = history_of(random_cohort(3, athletes=2, days=10))
+    for rows in (history.sessions, history.sleep, history.labs, history.tests, history.nutrition):
+        for column in rows.columns.values():
+            assert column.dtype == np.float64
+            assert column.flags.c_contiguous
+            assert column.size == len(rows)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(st.lists(st.integers(0, 20)), st.integers(-1, 21))
+def test_upper_bound_is_bisect_right(values: list[int], moment: int) -> None:
+    rows = np.array(sorted(values), np.int64)
+    assert upper_bound(rows, 0, rows.size, moment) == np.searchsorted(rows, moment, side="right")
