@@ -58,16 +58,16 @@ class Baselines:
     newest_s: Ints
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def is_rested(
     at_s: int, declared: float, rest_s: int, started_s: Floats, ended_s: Ints, loading: Bools,
     first: int,
 ) -> bool:  # fmt: skip
     """Return whether a test at `at_s` counts as rested.
 
-    `declared` is 1 where the row is flagged as rested; a row that is not may still be. `loading` holds the flags of the
-    sessions ``first, first + 1, …`` of the athlete. Before the first session on record a test is
-    rested only if declared.
+    `declared` is 1 where the row is flagged as rested; a row that is not may still be. `loading`
+    holds the flags of the sessions ``first, first + 1, …`` of the athlete. Before the first session
+    on record a test is rested only if declared.
     """
     if declared == 1.0:
         return True

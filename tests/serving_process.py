@@ -46,10 +46,16 @@ def nmr_serve(bundle: Path, home: Path, **variables: str) -> Iterator[Server]:
     command = (*NMR, "serve", "--port", "0", "--model", str(bundle))
     with _running(command, home, variables) as process:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r" on (http://127\.0\.0\.1:\d+)$", line.strip())
-        assert found, line
-        yield Server(process, found[1], _collected(process))
+        before = []
+        for line in process.stdout:
+            before.append(line)
+            if found := re.search(r" on (http://127\.0\.0\.1:\d+)$", line.strip()):
+                break
+        else:
+            raise AssertionError("".join(before))
+        log = _collected(process)
+        log[:0] = before
+        yield Server(process, found[1], log)
 
 
 @contextmanager
@@ -83,25 +89,23 @@ def _running(
     command: Sequence[str], home: Path, variables: dict[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
     own = {"NMR_API_TOKEN": "", "NMR_HOME": str(home), "PYTHONUNBUFFERED": "1", **variables}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, env={**os.environ, **own}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.terminate()
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
         try:
-            process.wait(20)
+            yield process
         finally:
-            process.kill()
-            process.wait()
+            process.terminate()
+            try:
+                process.wait(20)
+            finally:
+                process.kill()
 
 
 def _collected(process: subprocess.Popen[str]) -> list[str]:
-    """Read what the process writes, lest it block on a full pipe."""
+    """Read what the process writes until it ends, lest it block on a full pipe."""
     lines: list[str] = []
-    for stream in (process.stdout, process.stderr):
-        assert stream is not None
-        threading.Thread(target=lines.extend, args=(stream,), daemon=True).start()
+    assert process.stdout is not None
+    threading.Thread(target=lines.extend, args=(process.stdout,)).start()
     return lines

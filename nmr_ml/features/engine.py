@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
-def build_features(history: History, queries: Queries, specs: Mapping[str, TestSpec]) -> Floats:
+def build_features(
+    history: History, queries: Queries, specs: Mapping[str, TestSpec], *, threads: int = 1
+) -> Floats:
     """Return the features of each query as they were known at its `as_of`.
 
     A row of a table counts only if its event time and its `known_at` are not after `as_of`. The
     row of a query depends on nothing but its athlete's rows of that time, so one-row, batch and
-    partitioned builds agree in every bit.
+    partitioned builds agree in every bit, whatever the number of threads.
 
     Parameters
     ----------
@@ -41,6 +44,8 @@ def build_features(history: History, queries: Queries, specs: Mapping[str, TestS
         Those of one athlete and moment beside one another are computed once.
     specs : mapping of str to TestSpec
         For every name in ``history.test_names``.
+    threads : int
+        Threads to share the queries among; the kernels release the interpreter's lock.
 
     Returns
     -------
@@ -48,20 +53,60 @@ def build_features(history: History, queries: Queries, specs: Mapping[str, TestS
         C-contiguous, in the order of `feature_contract`; NaN is missing.
     """
     out = np.empty((len(queries), len(feature_contract().names)), np.float64)
-    m = moments(history, queries)
-    sessions = load.sessions_of(history)
-    first = _first_columns()
-    load.own_session(m, sessions, load.pulse_of(history), out, first["own_session"])
-    load.windows(m, sessions, load.RING_ENDS_S, out, first["windows"])
-    load.load_state(m, sessions, load.WEIGHTS, out, first["load_state"])
-    before.before_session(m, sessions, out, first["before_session"])
-    sleep.sleep(m, sleep.nights_of(history), sleep.FLOORS, out, first["sleep"])
-    pill = history.person["hormonal_contraception"]
-    endocrine.endocrine(m, labs.labs_of(history), pill, out, first["endocrine"])
-    nutrition.nutrition(m, nutrition.food_of(history), sessions, out, first["nutrition"])
-    _person(history, m, out, first["person"])
-    _record(history, queries, specs, m, out, first["record"])
+    tables = _tables(history, specs)
+    if threads == 1:
+        _fill(history, tables, queries, specs, out)
+        return out
+    cuts = np.linspace(0, len(queries), threads + 1).astype(np.int64)
+
+    def fill(a: int, b: int) -> None:
+        _fill(history, tables, queries.take(np.arange(a, b)), specs, out[a:b])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, cuts[:-1], cuts[1:]))
     return out
+
+
+class _Tables(NamedTuple):
+    """The tables of a history as the kernels read them."""
+
+    sessions: load.Sessions
+    pulse: load.Pulse
+    nights: sleep.Nights
+    labs: labs.Labs
+    food: nutrition.Food
+    tests: record.Tests
+    events: record.Events
+
+
+def _tables(history: History, specs: Mapping[str, TestSpec]) -> _Tables:
+    return _Tables(
+        load.sessions_of(history), load.pulse_of(history), sleep.nights_of(history),
+        labs.labs_of(history), nutrition.food_of(history), record.tests_of(history, specs),
+        record.events_of(history),
+    )  # fmt: skip
+
+
+def _fill(
+    history: History, t: _Tables, queries: Queries, specs: Mapping[str, TestSpec], out: Floats
+) -> None:
+    """Run every kernel on its columns of `out`."""
+    m, first = moments(history, queries), _first_columns()
+    load.own_session(m, t.sessions, t.pulse, out, first["own_session"])
+    load.windows(m, t.sessions, load.RING_ENDS_S, out, first["windows"])
+    load.load_state(m, t.sessions, load.WEIGHTS, out, first["load_state"])
+    before.before_session(m, t.sessions, out, first["before_session"])
+    sleep.sleep(m, t.nights, sleep.FLOORS, out, first["sleep"])
+    pill = history.person["hormonal_contraception"]
+    endocrine.endocrine(m, t.labs, pill, out, first["endocrine"])
+    nutrition.nutrition(m, t.food, t.sessions, out, first["nutrition"])
+    _person(history, m, out, first["person"])
+    col = first["record"]
+    record.index_tests(m, t.tests, record.index_of(history, queries, specs), out, col)
+    col += record.INDEX_WIDTH
+    record.questionnaires(m, t.tests, record.HALVING, out, col)
+    col += record.ITEM_WIDTH * t.tests.items.size
+    record.earlier_events(m, t.events, out, col)
 
 
 @cache
@@ -69,18 +114,6 @@ def _first_columns() -> dict[str, int]:
     sizes = [len(features) for features in blocks().values()]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return dict(zip(blocks(), map(int, starts), strict=True))
-
-
-def _record(
-    history: History, queries: Queries, specs: Mapping[str, TestSpec], m: Moments, out: Floats,
-    col: int,
-) -> None:  # fmt: skip
-    tests = record.tests_of(history, specs)
-    record.index_tests(m, tests, record.index_of(history, queries, specs), out, col)
-    col += record.INDEX_WIDTH
-    record.questionnaires(m, tests, record.HALVING, out, col)
-    col += record.ITEM_WIDTH * tests.items.size
-    record.earlier_events(m, record.events_of(history), out, col)
 
 
 def _person(history: History, m: Moments, out: Floats, col: int) -> None:
