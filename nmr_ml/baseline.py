@@ -58,7 +58,7 @@ class Baselines:
     newest_s: Ints
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def is_rested(
     at_s: int, declared: float, rest_s: int, started_s: Floats, ended_s: Ints, loading: Bools,
     first: int,

@@ -78,7 +78,9 @@ def _next_loading(
             if ended_s[i] <= as_of_s[q] and known_s[i] > as_of_s[q]:
                 loading = loading_flags(known_s, load_au, first, last, as_of_s[q], LOADING_SHARE)
                 break
-        for i in range(first + np.searchsorted(ended_s[first:last], clock_s[q]), last):
+        # To the right: a session of no length must not end its own follow-up.
+        later = np.searchsorted(ended_s[first:last], clock_s[q], side="right")
+        for i in range(first + later, last):
             known = known_s[i] <= as_of_s[q]
             if known and loading[i - first] and started_s[i] >= clock_s[q]:
                 upcoming[q] = np.int64(started_s[i])

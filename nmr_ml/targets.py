@@ -111,8 +111,10 @@ def expand(
     episode = np.repeat(targets.episode, repeats)
     place = np.arange(episode.size) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     is_exertion = np.repeat(exertion, repeats)
-    component = np.array([i for i, _ in learnt], np.int64)[np.where(is_exertion, place, 0)]
-    test = np.array([history.test_names.index(t) for _, t in learnt], np.int64)
+    # Without any component all rows are of injuries, and the stand-in is not looked at.
+    of_place = np.array([i for i, _ in learnt] or [-1], np.int64)
+    component = of_place[np.where(is_exertion, place, 0)]
+    test = np.array([history.test_names.index(t) for _, t in learnt] or [-1], np.int64)
     return Queries(
         episode=episode,
         component=np.where(is_exertion, component, len(COMPONENTS)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -84,16 +85,20 @@ def champion(squad: Path) -> Path:
 def scored(squad: Path, folder: Path) -> dict[str, Any]:
     """Score the squad at the end of somebody's last session; return a request about that one."""
     from nmr_ml.reader import read_cohort
-    from nmr_ml.registry import CHAMPION, resolve
     from serving.commands import score
     from serving.example import eligible, request_of
 
     cohort = read_cohort(squad)
     athlete_id, as_of = eligible(cohort)
-    # The output belongs to one model, and a later run may find another champion.
-    out = folder / "scored" / resolve(CHAMPION).name
+    out = folder / "scored"
     step(f"nmr score {squad} {out} --as-of {as_of.isoformat()}")
-    score(squad, out, as_of=as_of.isoformat())
+    try:
+        score(squad, out, as_of=as_of.isoformat())
+    except DataError as error:
+        if error.code != "output_belongs_to_other_run":
+            raise
+        shutil.rmtree(out)  # an earlier demonstration's, of another champion
+        score(squad, out, as_of=as_of.isoformat())
     return {**request_of(cohort, athlete_id, as_of), "drivers": True}
 
 

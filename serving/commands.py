@@ -77,9 +77,10 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict for one athlete, offline; the answer is the one that the API gives."""
+    text = _request_bytes(request)
     from serving.requests import answer, loads, parse
 
-    body = loads(_request_bytes(request))
+    body = loads(text)
     parse(body)  # a wrong request is refused before a model is looked for
     from nmr_ml.bundle import load_bundle
     from nmr_ml.registry import resolve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -238,7 +238,7 @@ def _manifest(output: Output, cohort: Cohort, bundle: Bundle) -> dict[str, Any]:
         "superseded": superseded,
         "finished": True,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "warnings": [asdict(warned) for warned in dict.fromkeys(warnings)],
+        "warnings": [asdict(warned) for warned in sorted(set(warnings), key=astuple)],
     }
 
 

@@ -71,7 +71,7 @@ RESTED = {"rested": True}
         (trials_at(1, 2, 3), [], 0),  # before the first session only if flagged
         (trials_at(1, 2, 3), [session_at(6)], 3),  # exactly 72 h after the session
         (trials_at(1, 2, 3), [session_at(5.9)], 2),
-        (trials_at(1, 2, 3, rested=False), [session_at(9)], 0),  # flagged as not rested
+        (trials_at(1, 2, 3, rested=False), [session_at(9)], 3),  # not flagged, but 72 h later
         (trials_at(1, 2, 3), [session_at(9), session_at(3.5, load=199)], 3),  # not loading
         (trials_at(1, 2, 3), [session_at(9), session_at(3.5, load=200)], 0),
         (trials_at(1, 2, 3), [session_at(9), session_at(3.5, load=np.nan)], 0),  # unknown: loading
@@ -163,6 +163,6 @@ def _plain(history: History, queries: Queries, q: int) -> list[float]:
             continue
         before = ended[started < at]
         rested = before.size > 0 and at - before[-1] >= rest_s
-        if flag == 1 or (np.isnan(flag) and rested):
+        if flag == 1 or rested:
             values.append(float(tests.columns["value"][i]))
     return values[-6:]

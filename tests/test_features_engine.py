@@ -13,6 +13,8 @@ from feature_cohorts import frame, history_of, random_cohort, random_queries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmr_ml import baseline
+from nmr_ml.features import before, endocrine, load, nutrition, record, sleep
 from nmr_ml.features.catalogue import GROUPS
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.engine import build_features, completeness, hide_endocrine, warm_up
@@ -77,6 +79,12 @@ def test_order_of_queries_changes_no_bit() -> None:
     _, history, queries, matrix = example()
     rows = np.random.default_rng(3).permutation(len(queries))
     assert build_features(history, queries.take(rows), SPECS).tobytes() == matrix[rows].tobytes()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_no_bit(threads: int) -> None:
+    _, history, queries, matrix = example()
+    assert build_features(history, queries, SPECS, threads=threads).tobytes() == matrix.tobytes()
 
 
 def test_partition_by_athlete_changes_no_bit() -> None:
@@ -211,8 +219,16 @@ def test_no_queries_give_no_rows() -> None:
     assert build_features(history, queries.take(np.arange(0)), SPECS).shape == (0, len(NAMES))
 
 
-def test_warm_up_runs_on_an_empty_history() -> None:
+def test_warm_up_compiles_what_a_request_needs() -> None:
+    """A second signature would be compiled in the first request, which takes seconds."""
     warm_up()
+    example()
+    kernels = [
+        load.own_session, load.windows, load.load_state, before.before_session, sleep.sleep,
+        endocrine.endocrine, nutrition.nutrition, record.index_tests, record.questionnaires,
+        record.earlier_events, baseline._baselines,
+    ]  # fmt: skip
+    assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
 
 
 def test_queries_hold_what_the_engine_reads() -> None:

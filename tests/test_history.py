@@ -105,6 +105,18 @@ def test_local_calendar(zone: str, moment: str, day: str, hour: float) -> None:
     assert local_seconds(moment_s, zone)[0] % 86_400 / 3600 == hour
 
 
+@pytest.mark.parametrize(
+    "zone", ["Europe/Oslo", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe",
+             "Africa/Casablanca", "Pacific/Apia", "UTC"],
+)  # fmt: skip
+def test_local_clock_agrees_with_pandas(zone: str) -> None:
+    moments = np.random.default_rng(0).integers(0, 4_000_000_000, 20_000)
+    changes = pd.Timestamp("2026-03-29T01:00:00Z").timestamp() + np.arange(-3, 4)
+    moments = np.append(moments, changes.astype(np.int64))
+    wall = pd.to_datetime(moments, unit="s", utc=True).tz_convert(zone).tz_localize(None)
+    assert local_seconds(moments, zone).tolist() == wall.as_unit("s").asi8.tolist()
+
+
 def test_missing_times_are_never() -> None:
     times = pd.Series(pd.to_datetime(["2026-01-01T00:00:01Z", None], utc=True)).dt.as_unit("us")
     assert seconds(times).tolist() == [1_767_225_601, NEVER_S]

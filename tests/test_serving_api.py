@@ -109,7 +109,7 @@ def test_an_abstention_has_no_numbers(server: Server) -> None:
 def test_faults_are_pointed_at(server: Server) -> None:
     content = body()
     content["sessions"][3]["duration_min"] = -5
-    content["tests"][2]["value"] = 900
+    content["tests"][2]["value"] = -1
     refused = problem(ask(server, content), 422, "invalid_request")
     assert {(e["pointer"], e["code"]) for e in refused["errors"]} == {
         ("/sessions/3/duration_min", "out_of_range"),
@@ -224,7 +224,7 @@ def test_an_altered_bundle_lives_but_is_not_ready(tiny_bundle: Path, tmp_path: P
         problem(ask(running, body()), 503, "not_ready")
         problem(httpx.get(f"{running.address}/v1/model"), 503, "not_ready")
         assert "bundle_altered" in running.logged()
-        assert running.stop() == 0
+        assert running.stop(signal.SIGTERM) == 0
 
 
 def test_a_model_that_differs_from_its_golden_rows_is_not_served(
@@ -240,13 +240,10 @@ def test_a_model_that_differs_from_its_golden_rows_is_not_served(
     assert verified_bundle() is not None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_server_and_leaves_no_process(
-    tiny_bundle: Path, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_ctrl_c_ends_the_server_and_leaves_no_process(tiny_bundle: Path, tmp_path: Path) -> None:
     with nmr_serve(tiny_bundle, tmp_path) as running:
         assert psutil.Process(running.process.pid).children(recursive=True) == []
-        assert running.stop(number) == 0
+        assert running.stop(signal.SIGINT) == 0
         assert "Traceback" not in running.logged()
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{running.address}/livez")

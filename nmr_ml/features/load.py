@@ -18,7 +18,7 @@ from nmr_ml.features.asof import (
     stacked,
 )
 from nmr_ml.features.families import LOAD_WINDOWS_D, SESSION_COLUMNS, SUMMED_COLUMNS
-from nmr_ml.history import local_seconds, upper_bound
+from nmr_ml.history import upper_bound
 from nmr_ml.tables import SESSION_KINDS, SEXES
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def sessions_of(history: History) -> Sessions:
     rows = history.sessions
     columns = rows.columns
     zones = sum(i * columns[f"hr_zone{i}_min"] for i in range(1, 6))
-    wall_s = local_seconds(columns["started_at"].astype(np.int64), history.timezone)
-    in_minutes = columns["day_precision"] == 0
-    start_h = np.where(in_minutes, wall_s % DAY_S / HOUR_S, np.nan)
+    start_h = np.where(columns["day_precision"] == 0, columns["start_clock_h"], np.nan)
     kind = columns["kind"]
     match = (kind == SESSION_KINDS.index("match")) | (kind == SESSION_KINDS.index("race"))
     return Sessions(

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
+from small_cohorts import followed_of
+
+from nmr_ml.curve import (
+    FAST_HALF_LIFE_H, LAST_H, CurveGrid, curve_grid, keep_shapes, likelihood_tables, node_deficits,
+    node_recovery_hours, recovery_hours, remaining, shape_evidence, shape_loglik,
+)  # fmt: skip
+
+HOURS = st.floats(0.0, 336.0)
+DEFICITS = st.floats(-15.0, 40.0)
+ERRORS = st.floats(0.3, 6.0)
+TAUS = st.floats(2.0, 500.0)
+AMPLITUDES = st.floats(0.1, 80.0)
+SLOW = st.sampled_from([1.0, 0.8, 0.6, 0.4, 0.25])
+POWER = st.sampled_from([0.7, 1.0, 1.4, 2.2, 3.0])
+TESTS = st.lists(st.tuples(HOURS, DEFICITS, ERRORS), min_size=1, max_size=6)
+
+
+def loglik(
+    tests: list[tuple[float, float, float]], shared: float, log_a: np.ndarray, log_tau: np.ndarray,
+    slow: float, power: float,
+) -> np.ndarray:  # fmt: skip
+    hours, deficit, error = np.ascontiguousarray(np.array(tests, np.float64).T)
+    out = np.empty((log_a.size, log_tau.size))
+    shape_loglik(hours, deficit, error, shared, log_a, log_tau, slow, power, out)
+    return out
+
+
+@settings(max_examples=80, deadline=None)
+@given(TESTS, st.floats(0.0, 5.0), AMPLITUDES, TAUS, SLOW, POWER)
+def test_the_likelihood_is_that_of_the_full_covariance_matrix(
+    tests: list[tuple[float, float, float]],
+    shared: float,
+    amplitude: float,
+    tau: float,
+    slow: float,
+    power: float,
+) -> None:
+    hours, deficit, error = np.array(tests).T
+    fast = (1 - slow) * np.exp2(-hours / FAST_HALF_LIFE_H)
+    mean = amplitude * (fast + slow * np.exp(-((hours / tau) ** power)))
+    covariance = np.diag(error**2) + shared**2
+    expected = multivariate_normal(mean, covariance).logpdf(deficit)
+    found = loglik(tests, shared, np.log([amplitude]), np.log([tau]), slow, power)[0, 0]
+    assert found - 0.5 * len(tests) * np.log(2 * np.pi) == pytest.approx(expected, rel=1e-7)
+
+
+def test_more_tests_of_one_baseline_do_not_average_its_error_away() -> None:
+    # Ten tests without error of their own still leave the baseline's error of 2.
+    tests = [(0.0, 5.0, 1e-3)] * 10
+    grid = np.log([5.0, 7.0]), np.log([500.0])
+    near, far = loglik(tests, 2.0, *grid, 1.0, 1.0)[:, 0]
+    assert near - far == pytest.approx(0.5, abs=1e-6)  # one SD away: z² / 2
+
+
+def grid_of(amplitudes: int = 6, taus: int = 5, shapes: int = 4) -> CurveGrid:
+    rng = np.random.default_rng(3)
+    weights = rng.dirichlet(np.ones(shapes))
+    return CurveGrid(
+        np.linspace(np.log(0.5), np.log(40), amplitudes),
+        np.linspace(np.log(4), np.log(300), taus),
+        rng.uniform(0.2, 1, shapes),
+        rng.uniform(0.7, 3, shapes),
+        weights,
+    )
+
+
+EPISODES = [
+    [(24.0, 6.0, 2.6), (48.0, 3.0, 2.0), (72.0, 1.0, 2.6)],
+    [(5.0, -4.0, 3.0)],
+    [(10.0, 60.0, 0.5), (200.0, 55.0, 0.5)],  # no curve of the grid is near
+]
+
+
+def test_tables_mix_the_shapes_by_their_weights() -> None:
+    grid = grid_of()
+    shared = [1.0, 0.5, 0.2]
+    table, top = likelihood_tables(followed_of(EPISODES, shared), grid)
+    assert table.shape == (3, 6, 5)
+    for q, tests in enumerate(EPISODES):
+        parts = [
+            loglik(tests, shared[q], grid.log_amplitude, grid.log_tau, w, p)
+            for w, p in zip(grid.slow, grid.power, strict=True)
+        ]
+        expected = np.logaddexp.reduce(
+            [part + np.log(weight) for part, weight in zip(parts, grid.weights, strict=True)]
+        )
+        assert top[q] == pytest.approx(np.max(parts))
+        told = expected - top[q] > -80  # float32 ends at about exp(-87)
+        assert np.log(table[q][told]) + top[q] == pytest.approx(expected[told], abs=1e-5)
+        assert (table[q][~told] < 1e-34).all()
+
+
+def test_tables_do_not_depend_on_the_order_of_the_shapes() -> None:
+    grid = grid_of()
+    turned = replace(grid, **{n: getattr(grid, n)[::-1].copy() for n in ("slow", "power", "weights")})
+    first, top = likelihood_tables(followed_of(EPISODES), grid)
+    second, other = likelihood_tables(followed_of(EPISODES), turned)
+    assert other == pytest.approx(top)
+    assert second == pytest.approx(first, rel=1e-5)
+
+
+def test_evidence_of_a_shape_is_its_likelihood_under_the_node_weights() -> None:
+    grid, shared = grid_of(), np.ones(3)
+    followed = followed_of(EPISODES, shared)
+    rng = np.random.default_rng(1)
+    prior_a, prior_b = rng.dirichlet(np.ones(6), 3), rng.dirichlet(np.ones(5), 3)
+    found = shape_evidence(
+        followed.offsets, followed.hours, followed.deficit, followed.error, followed.shared_error,
+        grid.log_amplitude, grid.log_tau, grid.slow, grid.power, prior_a, prior_b,
+    )  # fmt: skip
+    for q, tests in enumerate(EPISODES):
+        for s in range(grid.slow.size):
+            one = loglik(
+                tests, 1.0, grid.log_amplitude, grid.log_tau, grid.slow[s], grid.power[s]
+            )
+            prior = np.log(prior_a[q][:, None] * prior_b[q][None, :])
+            assert found[q, s] == pytest.approx(np.logaddexp.reduce((one + prior).ravel()))
+
+
+@settings(max_examples=100, deadline=None)
+@given(AMPLITUDES, TAUS, SLOW, POWER, st.floats(0.1, 20.0))
+def test_recovery_is_where_the_curve_crosses_delta(
+    amplitude: float, tau: float, slow: float, power: float, delta: float
+) -> None:
+    hours = recovery_hours(amplitude, tau, slow, power, delta)
+
+    def deficit(hour: float) -> float:
+        return amplitude * remaining(hour, tau, slow, power)
+
+    if amplitude < delta:
+        assert hours == 0.0
+    elif np.isinf(hours):
+        assert deficit(LAST_H) >= delta
+    else:
+        # The bisection ends within 1344 h / 2^48; a curve may fall steeply there.
+        assert deficit(max(hours - 1e-6, 0.0)) >= delta * (1 - 1e-9)
+        assert deficit(hours + 1e-6) <= delta * (1 + 1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(AMPLITUDES, TAUS, SLOW, POWER, st.floats(0.1, 20.0), st.floats(1.0, 3.0))
+def test_recovery_takes_no_longer_for_a_larger_delta_or_a_smaller_deficit(
+    amplitude: float, tau: float, slow: float, power: float, delta: float, factor: float
+) -> None:
+    hours = recovery_hours(amplitude, tau, slow, power, delta)
+    assert recovery_hours(amplitude, tau, slow, power, delta * factor) <= hours
+    assert recovery_hours(amplitude / factor, tau, slow, power, delta) <= hours
+    assert recovery_hours(amplitude, tau / factor, slow, power, delta) <= hours + 1e-9
+
+
+def test_recovery_by_hand() -> None:
+    # 10 % falling as exp(-t / 30 h) reaches 2.5 % after 30 ln 4 hours.
+    assert recovery_hours(10.0, 30.0, 1.0, 1.0, 2.5) == pytest.approx(30 * np.log(4))
+    assert recovery_hours(2.0, 30.0, 1.0, 1.0, 2.5) == 0.0
+    assert np.isinf(recovery_hours(80.0, 1e6, 1.0, 1.0, 2.5))
+
+
+def test_node_tables_hold_each_node() -> None:
+    grid = grid_of()
+    times = node_recovery_hours(grid.log_amplitude, grid.log_tau, grid.slow, grid.power, 2.6)
+    deficits = node_deficits(grid, 24.0)
+    assert times.shape == deficits.shape == (4, 6, 5)
+    a, tau = np.exp(grid.log_amplitude[3]), np.exp(grid.log_tau[2])
+    w, p = grid.slow[1], grid.power[1]
+    assert times[1, 3, 2] == recovery_hours(a, tau, w, p, 2.6)
+    assert deficits[1, 3, 2] == pytest.approx(a * remaining(24.0, tau, w, p))
+
+
+def test_the_grid_reaches_from_nothing_to_thirty_errors() -> None:
+    grid = curve_grid(2.0)
+    assert np.exp(grid.log_amplitude[[0, -1]]) == pytest.approx([0.1, 60.0])
+    assert np.exp(grid.log_tau[[0, -1]]) == pytest.approx([2.0, 500.0])
+    assert grid.weights.sum() == pytest.approx(1.0)
+    assert len({(w, p) for w, p in zip(grid.slow, grid.power, strict=True)}) == 25
+
+
+def test_light_shapes_are_dropped_and_the_rest_sums_to_one() -> None:
+    grid = grid_of()
+    kept = keep_shapes(grid, np.array([0.5, 0.03, 0.4, 0.07]), at_least=0.05)
+    assert kept.slow.tolist() == grid.slow[[0, 2, 3]].tolist()
+    assert kept.power.tolist() == grid.power[[0, 2, 3]].tolist()
+    assert kept.weights == pytest.approx(np.array([0.5, 0.4, 0.07]) / 0.97)
+    assert np.array_equal(kept.log_tau, grid.log_tau)
