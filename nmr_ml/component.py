@@ -39,6 +39,9 @@ class ComponentModel:
         The test whose scale its deficits are on.
     curve : BoostedCurve
     grid : CurveGrid
+    residual_deficit : float
+        What the rested baselines still held in training, on the component's scale
+        (`nmr_ml.population.residual_deficit`); deficits are counted from that much above them.
     follow_up_h : float, h
         The tests it learnt from lie within these hours of the clock start.
     seen_low, seen_high : float64 arrays, shape (n_features,)
@@ -51,6 +54,7 @@ class ComponentModel:
     index_test: str
     curve: BoostedCurve
     grid: CurveGrid
+    residual_deficit: float
     follow_up_h: float
     seen_low: Floats
     seen_high: Floats
@@ -88,6 +92,7 @@ def answer(
 ) -> Answers:
     """Return recovery times, probabilities at `at_h` (n, n_hours) and deficits by row of X."""
     means = model.curve.means(X)
+    seen = seen.above_residual(model.residual_deficit)
     recovery, probability = recovery_quantiles(table, means, model.curve.spread, seen, LEVELS, at_h)
     deficit = deficit_quantiles(table, means, model.curve.spread, seen, LEVELS)
     return Answers(recovery, probability, deficit)
@@ -117,7 +122,7 @@ def drivers(
         table,
         mean - parts[moved],
         model.curve.spread,
-        seen.take(np.zeros(moved.size, np.int64)),
+        seen.above_residual(model.residual_deficit).take(np.zeros(moved.size, np.int64)),
         np.array([0.5]),
         np.zeros((moved.size, 0)),
     )

@@ -234,7 +234,7 @@ def _below(
     means: Floats, spread: Floats,
     offsets: Ints, hours: Floats, error: Floats, shared: Floats,
     log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
-    delta: float,
+    limit: float,
 ) -> Floats:  # fmt: skip
     below = np.empty(hours.size)
     none = np.empty(0)
@@ -252,14 +252,16 @@ def _below(
                     left = remaining(hours[k], np.exp(log_tau[j]), slow[s], power[s])
                     for i in range(log_amplitude.size):
                         if prior[s, i, j] > LEAST_PROBABILITY:
-                            z = (delta - np.exp(log_amplitude[i]) * left) / noise
+                            z = (limit - np.exp(log_amplitude[i]) * left) / noise
                             total += prior[s, i, j] * 0.5 * (1.0 + math.erf(z))
             below[k] = total
     return below
 
 
-def probability_below(table: ReadOff, means: Floats, spread: Floats, followed: Followed) -> Floats:
-    """Return for every test of `followed` the probability that it reads less than δ.
+def probability_below(
+    grid: CurveGrid, means: Floats, spread: Floats, followed: Followed, limit: float
+) -> Floats:
+    """Return for every test of `followed` the probability that its deficit reads below `limit`.
 
     Before any test of the episode is seen, and with the errors of the test and of the baseline in
     it: what the noise-smoothed Brier score compares with the reading.
@@ -267,6 +269,6 @@ def probability_below(table: ReadOff, means: Floats, spread: Floats, followed: F
     return np.asarray(
         _below(
             means, spread, followed.offsets, followed.hours, followed.error,
-            np.nan_to_num(followed.shared_error), *_nodes(table.grid), table.delta,
+            np.nan_to_num(followed.shared_error), *_nodes(grid), limit,
         )
     )  # fmt: skip

@@ -26,6 +26,8 @@ CHAMPION, CANDIDATE = "champion", "candidate"
 BUNDLE_FOLDER = "bundle"
 #: The promotion gate's verdict and the version before a champion are kept as tags.
 PREVIOUS_TAG = "nmr.previous_champion"
+#: MLflow would try an address where nobody answers for four minutes; a person waits for us.
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 
 
 def tracking_uri() -> str:
@@ -36,6 +38,8 @@ def tracking_uri() -> str:
 def client() -> MlflowClient:
     """Return a client of the tracking store and registry in force."""
     telemetry.switch_off()
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
     import mlflow  # takes seconds, so only where it is needed
 
     home().mkdir(parents=True, exist_ok=True)
@@ -103,7 +107,7 @@ def version_of(registry: MlflowClient, reference: str) -> str:
 
 
 def _from_registry(registry: MlflowClient, reference: str) -> Path:
-    own = re.fullmatch(rf"models:/{MODEL_NAME}[@/](\w+)", reference)
+    own = re.fullmatch(rf"models:/{MODEL_NAME}[@/]([\w-]+)", reference)
     if ":" in reference and not own:
         return _download(reference, reference, reference)
     version = version_of(registry, own[1] if own else reference)
@@ -122,6 +126,12 @@ def _download(uri: str, version: str, source: str) -> Path:
             scratch = folder / "download"
             scratch.mkdir()
             local = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
+            if not (local / BUNDLE_FOLDER / MANIFEST).is_file():
+                raise DataError(
+                    "bundle_not_found",
+                    f"The model {uri} holds no {BUNDLE_FOLDER}/{MANIFEST}.",
+                    "Name a model that `nmr train` registered.",
+                )
             for file in (local / BUNDLE_FOLDER).iterdir():
                 file.replace(folder / file.name)
             shutil.rmtree(scratch)
@@ -146,7 +156,8 @@ def _not_found(reference: str) -> DataError:
 
 
 def _without_secrets(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", uri)
+    # A password may hold an @, and a query too may name one.
+    return re.sub(r"//[^/]*@", "//…@", uri.partition("?")[0])
 
 
 def tags_of(registry: MlflowClient, version: str) -> dict[str, Any]:

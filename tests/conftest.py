@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,11 @@ from nmr_ml import telemetry
 telemetry.switch_off()
 
 if TYPE_CHECKING:
+    from registered import Registry
+
     from nmr_ml.bundle import Bundle
     from nmr_ml.cohort import Cohort
+    from training.experiment import Trained
 
 SMALL = ("folds=2", "max_rounds=20", "least_athletes=5", "least_episodes=50", "bootstrap=100")
 
@@ -76,6 +80,34 @@ def bundle(tiny_bundle: Path) -> Bundle:
     from nmr_ml.bundle import load_bundle
 
     return load_bundle(tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def trained_home(
+    sim_cohort_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Trained]:
+    """A state folder in which the small cohort was trained on once, and what came of it."""
+    from training.config import load_config
+    from training.experiment import train
+
+    home = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NMR_HOME", str(home))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return home, train([sim_cohort_path], load_config(None, SMALL))
+
+
+@pytest.fixture
+def registry(trained_home: tuple[Path, Trained], bundle: Bundle, tmp_path: Path) -> Registry:
+    """That model's registry, copied to the test's own state folder."""
+    from registered import Registry
+
+    from nmr_ml.home import home
+    from training.config import load_config
+
+    home().mkdir(parents=True, exist_ok=True)
+    shutil.copy(trained_home[0] / "mlflow.db", home())
+    return Registry(trained_home[1], load_config(None, SMALL), bundle, tmp_path / "bundles")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from nmr_ml.curve import CurveGrid
     from nmr_ml.labels import Followed
-    from nmr_ml.posterior import ReadOff
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -82,32 +81,38 @@ def fit_baselines(
 
 
 def probabilities_below(
-    baselines: Baselines,
-    table: ReadOff,
-    followed: Followed,
-    modality: Objects,
-    last_deficit: Floats,
-) -> dict[str, Floats]:
-    """Return each baseline's probability that each test reads less than δ, shape (n_tests,)."""
+    baselines: Baselines, grid: CurveGrid, followed: Followed, modality: Objects,
+    last_deficit: Floats, delta: float, residual: float,
+) -> dict[str, Floats]:  # fmt: skip
+    """Return each baseline's probability that each test reads less than δ, shape (n_tests,).
+
+    Parameters
+    ----------
+    residual : float
+        The residual deficit that the curves were fitted with (`nmr_ml.population`).
+    """
     owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
     expected = np.nan_to_num(last_deficit)[owner]
     everyone = np.full(modality.size, ANY, dtype=object)
+    limit = delta + residual
     return {
-        MODALITY: _population_below(baselines, table, followed, modality),
-        OVERALL: _population_below(baselines, table, followed, everyone),
-        PERSISTENCE: ndtr((table.delta - expected) / baselines.persistence_sd),
+        MODALITY: _population_below(baselines, grid, followed, modality, limit),
+        OVERALL: _population_below(baselines, grid, followed, everyone, limit),
+        PERSISTENCE: ndtr((delta - expected) / baselines.persistence_sd),
     }
 
 
 def _population_below(
-    baselines: Baselines, table: ReadOff, followed: Followed, modality: Objects
+    baselines: Baselines, grid: CurveGrid, followed: Followed, modality: Objects, limit: float
 ) -> Floats:
     below = np.empty(followed.hours.size)
     owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
     for name, rows in _groups(baselines, modality):
         mean, spread = baselines.by_modality[name]
         means = np.tile(mean, (rows.size, 1))
-        below[np.isin(owner, rows)] = probability_below(table, means, spread, followed.take(rows))
+        below[np.isin(owner, rows)] = probability_below(
+            grid, means, spread, followed.take(rows), limit
+        )
     return below
 
 

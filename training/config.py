@@ -27,7 +27,8 @@ class TrainConfig(BaseModel):
     seed: Annotated[int, Field(ge=0)]
     landmarks_h: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
     folds: Annotated[int, Field(ge=2)]
-    least_athletes: Count
+    # Folds are by athlete, and there are at least two.
+    least_athletes: Annotated[int, Field(ge=2)]
     least_episodes: Count
     bootstrap: Count
     learning_rate: Share
@@ -73,7 +74,14 @@ def load_config(path: Path | None = None, settings: Sequence[str] = ()) -> Train
             raise UsageError(
                 "config_invalid", f"--set {setting!r} has no value.", "Write --set KEY=VALUE."
             )
-        content[key.strip()] = yaml.safe_load(value)
+        try:
+            content[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(
+                "config_invalid",
+                f"--set {setting!r} is no YAML value.",
+                "Write a number, a word or a list: --set landmarks_h=[0,24].",
+            ) from error
     try:
         return TrainConfig.model_validate(content)
     except ValidationError as error:

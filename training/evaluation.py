@@ -91,11 +91,14 @@ def _score(bundle: Bundle, data: ComponentData, truth: pd.DataFrame) -> dict[str
     model = bundle.components[data.component]
     baselines = Baselines.from_json(bundle.card["components"][data.component]["baselines"])
     delta = bundle.specs[data.index_test].delta
-    table = read_off(model.grid, delta)
     means = model.curve.means(data.X)
-    below = {"model": probability_below(table, means, model.curve.spread, data.followed)}
+    residual = model.residual_deficit
+    spread = model.curve.spread
+    below = {"model": probability_below(model.grid, means, spread, data.followed, delta + residual)}
     last = last_deficits(data, bundle.contract.names)
-    below |= probabilities_below(baselines, table, data.followed, data.modality, last)
+    below |= probabilities_below(
+        baselines, model.grid, data.followed, data.modality, last, delta, residual
+    )
     scored = brier(data.followed, delta, below, data.athlete, bootstrap=BOOTSTRAP, seed=0)
     scores = {"brier": brier_json(scored)}
     true_h = _true_hours(data, truth, delta)

@@ -10,8 +10,8 @@ import numpy as np
 from nmr_ml.component import ComponentModel
 from nmr_ml.curve import curve_grid, likelihood_tables
 from nmr_ml.latent import TrainingSet, fit_boosted_curve
-from nmr_ml.population import choose_shapes, fit_population
-from nmr_ml.posterior import probability_below, read_off
+from nmr_ml.population import choose_shapes, fit_population, residual_deficit
+from nmr_ml.posterior import probability_below
 from training.baselines import fit_baselines, probabilities_below
 from training.dataset import athlete_folds
 from training.scores import brier
@@ -64,10 +64,8 @@ def fit_component(
     data: ComponentData, specs: Mapping[str, TestSpec], names: tuple[str, ...], config: TrainConfig
 ) -> FittedComponent:
     """Fit `data`; `names` are the features in contract order."""
-    grid = choose_shapes(
-        data.followed, curve_grid(float(np.median(data.followed.error))), seed=config.seed
-    )
-    table, top = likelihood_tables(data.followed, grid)
+    grid, residual = _family(data, config.seed)
+    table, top = likelihood_tables(data.followed.above_residual(residual), grid)
     fold = athlete_folds(data.athlete, config.folds, config.seed)
     everyone = fit_population(table, top, grid, np.zeros(len(data.athlete), np.int64))
     weight = 1.0 / np.bincount(data.row_episode)[data.row_episode]
@@ -75,18 +73,31 @@ def fit_component(
         TrainingSet(data.X, data.row_episode, table, weight / weight.mean()),
         grid, fold[data.row_episode], everyone.mean[0], everyone.spread[0], config.trees(), names,
     )  # fmt: skip
+    model = _component_model(data, fit, grid, residual)
     delta = specs[data.index_test].delta
     last = last_deficits(data, names)
-    held_out = _held_out_below(data, fit, grid, delta, table, top, fold, last)
+    held_out = _held_out_below(data, model, fit.held_out_means, delta, table, top, fold, last)
     return FittedComponent(
-        model=_component_model(data, fit, grid),
+        model=model,
         baselines=fit_baselines(table, top, grid, data.modality, data.followed, last),
         brier=brier(
             data.followed, delta, held_out, data.athlete,
             bootstrap=config.bootstrap, seed=config.seed,
         ),
-        figures=_figures(data, fit, grid, everyone.evidence),
+        figures=_figures(data, fit, model, everyone.evidence),
     )  # fmt: skip
+
+
+def _family(data: ComponentData, seed: int) -> tuple[CurveGrid, float]:
+    """Return the curve shapes and the residual deficit of the baselines that the tests speak for.
+
+    Each is fitted given the other, shapes last.
+    """
+    full = curve_grid(float(np.median(data.followed.error)))
+    grid = choose_shapes(data.followed, full, seed=seed)
+    _, group = np.unique(data.modality.astype(str), return_inverse=True)
+    residual = residual_deficit(data.followed, grid, group.astype(np.int64))
+    return choose_shapes(data.followed.above_residual(residual), full, seed=seed), residual
 
 
 def last_deficits(data: ComponentData, names: tuple[str, ...]) -> Floats:
@@ -95,13 +106,14 @@ def last_deficits(data: ComponentData, names: tuple[str, ...]) -> Floats:
 
 
 def _held_out_below(
-    data: ComponentData, fit: Fit, grid: CurveGrid, delta: float,
+    data: ComponentData, model: ComponentModel, means: Floats, delta: float,
     table: NDArray[np.float32], top: Floats, fold: Ints, last: Floats,
 ) -> dict[str, Floats]:  # fmt: skip
     """Return, from the fold that left each athlete out, the probability of reading below δ."""
-    nodes = read_off(grid, delta)
-    means = np.ascontiguousarray(fit.held_out_means[data.starts])
-    below = {"model": probability_below(nodes, means, fit.model.spread, data.followed)}
+    grid, residual = model.grid, model.residual_deficit
+    means = np.ascontiguousarray(means[data.starts])
+    spread, limit = model.curve.spread, delta + residual
+    below = {"model": probability_below(grid, means, spread, data.followed, limit)}
     owner_fold = np.repeat(fold, np.diff(data.followed.offsets))
     for k in np.unique(fold):
         train, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
@@ -110,14 +122,17 @@ def _held_out_below(
             data.followed.take(train), last[train],
         )  # fmt: skip
         found = probabilities_below(
-            baselines, nodes, data.followed.take(held), data.modality[held], last[held]
-        )
+            baselines, grid, data.followed.take(held), data.modality[held], last[held],
+            delta, residual,
+        )  # fmt: skip
         for name, p in found.items():
             below.setdefault(name, np.empty(owner_fold.size))[owner_fold == k] = p
     return below
 
 
-def _component_model(data: ComponentData, fit: Fit, grid: CurveGrid) -> ComponentModel:
+def _component_model(
+    data: ComponentData, fit: Fit, grid: CurveGrid, residual: float
+) -> ComponentModel:
     seen = ~np.isnan(data.X).all(axis=0)
     low, high = np.full(seen.size, np.nan), np.full(seen.size, np.nan)
     low[seen], high[seen] = np.nanmin(data.X[:, seen], axis=0), np.nanmax(data.X[:, seen], axis=0)
@@ -127,6 +142,7 @@ def _component_model(data: ComponentData, fit: Fit, grid: CurveGrid) -> Componen
         index_test=data.index_test,
         curve=fit.model,
         grid=grid,
+        residual_deficit=residual,
         follow_up_h=float(np.quantile(data.followed.hours, FOLLOW_UP_QUANTILE)),
         seen_low=low - margin,
         seen_high=high + margin,
@@ -136,8 +152,9 @@ def _component_model(data: ComponentData, fit: Fit, grid: CurveGrid) -> Componen
 
 
 def _figures(
-    data: ComponentData, fit: Fit, grid: CurveGrid, null_evidence: float
+    data: ComponentData, fit: Fit, model: ComponentModel, null_evidence: float
 ) -> dict[str, float]:
+    grid = model.grid
     edge = (grid.slow <= 0.25) | (grid.power >= 3.0) | (grid.power <= 0.7)
     return {
         "athletes": float(np.unique(data.athlete.astype(str)).size),
@@ -148,6 +165,7 @@ def _figures(
         "spread_log_amplitude": float(fit.model.spread[0]),
         "spread_log_tau": float(fit.model.spread[1]),
         "held_out_evidence_gain": fit.evidence - fit.null_evidence,
+        "residual_deficit": model.residual_deficit,
         "population_evidence": null_evidence,
         "curve_shapes": float(grid.slow.size),
         "curve_weight_at_edge": float(grid.weights[edge].sum()),

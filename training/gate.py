@@ -110,6 +110,7 @@ def _version(reference: str) -> str:
 def _crown(registry: MlflowClient, number: str) -> None:
     aliases = registry.get_registered_model(MODEL_NAME).aliases
     before = aliases.get(CHAMPION)
-    if before not in {None, number}:
+    # MLflow gives the number of an alias as an integer.
+    if before is not None and str(before) != number:
         registry.set_model_version_tag(MODEL_NAME, number, PREVIOUS_TAG, str(before))
     registry.set_registered_model_alias(MODEL_NAME, CHAMPION, number)

@@ -94,7 +94,7 @@ def brier(
     first = next(iter(below))
     return Brier(
         athletes_n=int(np.sum(counts.sum(axis=1) > 0)),
-        tests_n=int(counts.sum()),
+        tests_n=int(inside.any(axis=1).sum()),
         by_window={
             hour: {m: float(means[m][0, i]) for m in below}
             for i, hour in enumerate(np.array(WINDOWS_H)[used].tolist())

@@ -1,0 +1,1 @@
+"""The same features written for other tools, so that their time can be compared with the engine."""

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_cohorts import followed_of
+
+from nmr_ml.curve import (
+    CurveGrid, node_deficits, node_recovery_hours, recovery_hours, remaining,
+    shape_loglik,
+)  # fmt: skip
+from nmr_ml.labels import Followed, no_tests
+from nmr_ml.posterior import (
+    CURVE_H, ReadOff, _posterior, deficit_quantiles, probability_below, read_off,
+    recovery_quantiles,
+)  # fmt: skip
+
+GRID = CurveGrid(
+    np.linspace(np.log(0.3), np.log(60), 20), np.linspace(np.log(3), np.log(500), 20),
+    np.array([1.0, 0.6, 0.4]), np.array([0.7, 1.4, 3.0]), np.array([0.5, 0.3, 0.2]),
+)  # fmt: skip
+DELTA = 2.6
+TABLE = read_off(GRID, DELTA, CURVE_H)
+NODES = (GRID.log_amplitude, GRID.log_tau, GRID.slow, GRID.power, GRID.weights)
+LEVELS = np.linspace(0.02, 0.98, 25)
+
+TESTS = st.lists(
+    st.tuples(st.floats(0, 200), st.floats(-10, 30), st.floats(0.5, 5)), max_size=4
+)  # fmt: skip
+MEANS = st.tuples(st.floats(-0.5, 3.5), st.floats(1.5, 5.5))
+SPREADS = st.tuples(st.floats(0.12, 1.5), st.floats(0.12, 1.5))
+
+
+def asked(
+    mean: tuple[float, float], spread: tuple[float, float], seen: Followed, levels: np.ndarray,
+    at_h: np.ndarray, table: ReadOff = TABLE,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    quantiles, probabilities = recovery_quantiles(
+        table, np.array([mean]), np.array(spread), seen, levels, at_h[None, :]
+    )
+    return quantiles[0], probabilities[0]
+
+
+def prior_of(mean: tuple[float, float], spread: tuple[float, float]) -> np.ndarray:
+    a = np.exp(-0.5 * ((GRID.log_amplitude - mean[0]) / spread[0]) ** 2)
+    b = np.exp(-0.5 * ((GRID.log_tau - mean[1]) / spread[1]) ** 2)
+    joint = GRID.weights[:, None, None] * a[:, None] * b[None, :]
+    return joint / joint.sum()
+
+
+def posterior_of(
+    mean: tuple[float, float], spread: tuple[float, float],
+    tests: list[tuple[float, float, float]], shared: float = 1.0,
+) -> np.ndarray:  # fmt: skip
+    hours, deficit, error = np.ascontiguousarray(np.array(tests, np.float64).reshape(-1, 3).T)
+    return _posterior(
+        np.array(mean), np.array(spread), hours, deficit, error, shared, *NODES
+    ).reshape(3, 20, 20)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MEANS, SPREADS, TESTS)
+def test_the_posterior_is_prior_times_likelihood(
+    mean: tuple[float, float], spread: tuple[float, float], tests: list[tuple[float, float, float]]
+) -> None:
+    found = posterior_of(mean, spread, tests)
+    assert found.sum() == pytest.approx(1.0)
+    expected = np.log(np.maximum(prior_of(mean, spread), 1e-250))
+    if tests:
+        arrays = np.ascontiguousarray(np.array(tests).T)
+        for s in range(3):
+            one = np.empty((20, 20))
+            shape_loglik(
+                *arrays, 1.0, GRID.log_amplitude, GRID.log_tau, GRID.slow[s], GRID.power[s], one
+            )
+            expected[s] += one
+    expected = np.exp(expected - expected.max())
+    assert found == pytest.approx(expected / expected.sum(), abs=1e-9)
+
+
+def test_without_tests_the_posterior_is_the_prior() -> None:
+    mean, spread = (1.5, 3.6), (0.4, 0.5)
+    assert posterior_of(mean, spread, []) == pytest.approx(prior_of(mean, spread), abs=1e-15)
+    assert posterior_of(mean, spread, [], shared=0.0) == pytest.approx(
+        prior_of(mean, spread), abs=1e-15
+    )
+
+
+def test_prior_and_tests_that_contradict_each_other_utterly_still_sum_to_one() -> None:
+    found = posterior_of((-50.0, 60.0), (0.12, 0.12), [(1.0, 50.0, 0.01), (200.0, 49.0, 0.01)])
+    assert np.isfinite(found).all()
+    assert found.sum() == pytest.approx(1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(MEANS, SPREADS, TESTS)
+def test_quantiles_and_probabilities_are_inverse_to_each_other(
+    mean: tuple[float, float], spread: tuple[float, float], tests: list[tuple[float, float, float]]
+) -> None:
+    seen = followed_of([tests])
+    quantiles, _ = asked(mean, spread, seen, LEVELS, np.zeros(0))
+    inside = (quantiles > 0) & np.isfinite(quantiles)
+    _, probabilities = asked(mean, spread, seen, LEVELS, quantiles[inside])
+    assert probabilities == pytest.approx(LEVELS[inside], abs=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MEANS, SPREADS, TESTS)
+def test_quantiles_rise_with_the_level_and_probabilities_with_the_hour(
+    mean: tuple[float, float], spread: tuple[float, float], tests: list[tuple[float, float, float]]
+) -> None:
+    seen, hours = followed_of([tests]), np.linspace(0, 1400, 60)
+    quantiles, probabilities = asked(mean, spread, seen, LEVELS, hours)
+    assert (quantiles[1:] >= quantiles[:-1]).all()
+    assert (np.diff(probabilities) >= 0).all()
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(MEANS, SPREADS, TESTS, st.floats(0.5, 1300))
+def test_a_probability_lies_between_those_of_the_nodes_around_the_hour(
+    mean: tuple[float, float], spread: tuple[float, float],
+    tests: list[tuple[float, float, float]], hour: float,
+) -> None:  # fmt: skip
+    posterior = posterior_of(mean, spread, tests)
+    times = node_recovery_hours(*NODES[:4], DELTA)
+    _, (found,) = asked(mean, spread, followed_of([tests]), LEVELS, np.array([hour]))
+    until = posterior[times <= hour].sum()
+    later = np.sort(times[(times > hour) & np.isfinite(times)])
+    following = posterior[times == later[0]].sum() if later.size else 0.0
+    assert until - 1e-9 <= found <= until + following + 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(MEANS, SPREADS, TESTS)
+def test_a_larger_delta_never_takes_longer(
+    mean: tuple[float, float], spread: tuple[float, float], tests: list[tuple[float, float, float]]
+) -> None:
+    seen = followed_of([tests])
+    found = [
+        asked(mean, spread, seen, LEVELS, np.array([24.0, 72.0]), read_off(GRID, delta))
+        for delta in (1.3, 2.6, 5.2)
+    ]
+    for (longer, less), (shorter, more) in zip(found, found[1:], strict=False):
+        # Interpolation between nodes may differ by less than their distance.
+        assert (shorter <= longer * 1.1 + 0.5).all()
+        assert (more >= less - 0.02).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(MEANS, SPREADS, TESTS)
+def test_deficits_rise_with_the_level(
+    mean: tuple[float, float], spread: tuple[float, float], tests: list[tuple[float, float, float]]
+) -> None:
+    found = deficit_quantiles(
+        TABLE, np.array([mean]), np.array(spread), followed_of([tests]), LEVELS
+    )[0]
+    assert found.shape == (len(CURVE_H), LEVELS.size)
+    assert (np.diff(found, axis=1) >= 0).all()
+    assert (found >= 0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(MEANS, SPREADS)
+def test_tests_known_exactly_move_the_hours_their_way(
+    mean: tuple[float, float], spread: tuple[float, float]
+) -> None:
+    levels, none = np.array([0.5]), np.zeros(0)
+    before = asked(mean, spread, no_tests(1), levels, none)[0][0]
+    impaired = followed_of([[(96.0, 25.0, 0.05)]], 0.05)
+    well = followed_of([[(2.0, 0.3, 0.05)]], 0.05)
+    assert asked(mean, spread, impaired, levels, none)[0][0] >= max(before, 96.0)
+    assert asked(mean, spread, well, levels, none)[0][0] <= before
+
+
+def test_exact_tests_of_one_curve_give_its_time() -> None:
+    a, tau, w, p = GRID.log_amplitude[13], GRID.log_tau[11], GRID.slow[1], GRID.power[1]
+    hours = (6.0, 30.0, 60.0, 90.0)
+    deficits = [np.exp(a) * remaining(h, np.exp(tau), w, p) for h in hours]
+    seen = followed_of([[(h, d, 0.01) for h, d in zip(hours, deficits, strict=True)]], 0.01)
+    quantiles, _ = asked((1.5, 3.5), (1.0, 1.0), seen, np.array([0.1, 0.5, 0.9]), np.zeros(0))
+    # Between a node and the one before it the distribution is interpolated.
+    assert quantiles == pytest.approx(recovery_hours(np.exp(a), np.exp(tau), w, p, DELTA), rel=0.03)
+
+
+def test_a_level_beyond_the_last_hour_is_unbounded() -> None:
+    quantiles, (chance,) = asked(
+        (3.9, 6.1), (0.2, 0.2), no_tests(1), np.array([0.01, 0.9]), np.array([1300.0])
+    )
+    assert np.isinf(quantiles[1])
+    assert chance < 0.9
+
+
+def test_one_that_was_never_impaired_is_recovered_at_once() -> None:
+    (quantile,), (chance,) = asked(
+        (-1.0, 3.0), (0.15, 0.3), no_tests(1), np.array([0.5]), np.array([0.0])
+    )
+    assert quantile == 0.0
+    assert chance > 0.99
+
+
+def test_episodes_are_answered_one_by_one() -> None:
+    tests = [[(24.0, 5.0, 2.6)], [], [(10.0, 1.0, 2.0), (30.0, 0.0, 2.0)]]
+    means = np.array([[1.5, 3.5], [2.5, 4.5], [1.0, 3.0]])
+    spread, hours = np.array([0.4, 0.5]), np.tile([24.0, 48.0], (3, 1))
+    seen = followed_of(tests)
+    together = recovery_quantiles(TABLE, means, spread, seen, LEVELS, hours)
+    curves = deficit_quantiles(TABLE, means, spread, seen, LEVELS)
+    for q in range(3):
+        one = seen.take(np.array([q]))
+        alone = recovery_quantiles(TABLE, means[[q]], spread, one, LEVELS, hours[[q]])
+        assert np.array_equal(alone[0][0], together[0][q])
+        assert np.array_equal(alone[1][0], together[1][q])
+        curve = deficit_quantiles(TABLE, means[[q]], spread, one, LEVELS)
+        assert np.array_equal(curve[0], curves[q])
+
+
+def test_the_table_holds_every_node_in_order() -> None:
+    times = node_recovery_hours(*NODES[:4], DELTA).ravel()
+    assert np.array_equal(TABLE.hours, times[TABLE.order])
+    assert np.array_equal(TABLE.hours, np.sort(times))
+    for i, hour in enumerate(CURVE_H):
+        deficits = node_deficits(GRID, hour).ravel()
+        assert np.array_equal(TABLE.deficits[i], deficits[TABLE.deficit_order[i]])
+        assert (np.diff(TABLE.deficits[i]) >= 0).all()
+
+
+@pytest.mark.statistical
+def test_the_probability_of_reading_below_delta_agrees_with_simulation() -> None:
+    seen = followed_of([[(12.0, 0.0, 2.0), (72.0, 0.0, 4.0)], [(36.0, 0.0, 2.6)]], [1.5, 0.7])
+    means, spread = np.array([[1.8, 3.6], [2.4, 3.9]]), np.array([0.4, 0.5])
+    found = probability_below(TABLE.grid, means, spread, seen, TABLE.delta)
+    rng, n = np.random.default_rng(5), 200_000
+    for k, (q, hour, error, shared) in enumerate(
+        [(0, 12.0, 2.0, 1.5), (0, 72.0, 4.0, 1.5), (1, 36.0, 2.6, 0.7)]
+    ):
+        p = prior_of(tuple(means[q]), tuple(spread)).ravel()
+        latent = rng.choice(node_deficits(GRID, hour).ravel(), n, p=p)
+        reading = latent + error * rng.normal(size=n) + shared * rng.normal(size=n)
+        assert found[k] == pytest.approx((reading < DELTA).mean(), abs=4 * np.sqrt(0.25 / n))
+
+
+def test_what_was_read_does_not_enter_the_probability_of_reading_it() -> None:
+    seen = followed_of([[(24.0, 0.0, 2.0)]])
+    other = replace(seen, deficit=np.array([30.0]))
+    means, spread = np.array([[2.0, 3.5]]), np.array([0.4, 0.4])
+    found = (probability_below(TABLE.grid, means, spread, one, TABLE.delta) for one in (seen, other))
+    assert np.array_equal(next(found), next(found))
