@@ -95,6 +95,10 @@ def _sessions(rng: np.random.Generator, ids: np.ndarray, days: int) -> dict[str,
         "accelerations_n": np.where(gps, rng.integers(0, 90, n), np.nan),
         "decelerations_n": np.where(gps, rng.integers(0, 90, n), np.nan),
         "jumps_n": _some(rng, rng.integers(0, 60, n), 0.5),
+        "collisions_n": _some(rng, rng.integers(0, 40, n), 0.7),
+        "tonnage_kg": _some(rng, rng.uniform(1e3, 9e3, n), 0.7),
+        "hard_sets_n": _some(rng, rng.integers(2, 25, n), 0.7),
+        "eccentric_reps_n": _some(rng, rng.integers(10, 120, n), 0.7),
         "mean_hr_bpm": _some(rng, rng.uniform(110, 180, n), 0.4),
         "time_precision": np.full(n, "minute", object),
         "known_at": _times(_late(rng, end, 0.05, 4)),
@@ -107,12 +111,13 @@ def _sleep(rng: np.random.Generator, ids: np.ndarray, days: int) -> dict[str, ob
     onset = START_S + day * DAY_S + (rng.normal(22.5, 0.7, n) * 3600).astype(np.int64)
     minutes = rng.normal(470, 40, n).clip(240, 700)
     wake = onset + (minutes * 60).astype(np.int64)
+    asleep = minutes * rng.uniform(0.8, 0.96, n)
     deep = rng.uniform(20, 120, n)
     return {
         "athlete_id": ids[athlete], "onset_at": _times(onset), "wake_at": _times(wake),
-        "asleep_min": minutes * 0.9, "awake_min": minutes * 0.1, "light_min": minutes * 0.5,
+        "asleep_min": asleep, "awake_min": minutes - asleep, "light_min": minutes * 0.5,
         "deep_min": _some(rng, deep), "rem_min": minutes * 0.2,
-        "deep_first3h_min": _some(rng, deep * 0.6), "latency_min": rng.uniform(2, 40, n),
+        "deep_first3h_min": _some(rng, deep * rng.uniform(0.3, 0.9, n)), "latency_min": rng.uniform(2, 40, n),
         "hrv_rmssd_ms": _some(rng, rng.lognormal(4, 0.2, n)),
         "resting_hr_bpm": _some(rng, rng.normal(52, 3, n)),
         "device": np.full(n, "ring", object), "known_at": _times(_late(rng, wake, 0.03, 3)),

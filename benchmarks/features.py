@@ -1,147 +1,250 @@
-"""Time and memory of the feature engine, beside the same windows in DuckDB and pandas.
+"""Time and memory of the feature engine beside the same features in other tools.
 
-Run as ``python -m benchmarks.features [athletes]``; 2000 athletes are the full size. The engine
-builds the whole catalogue. The subset that the other tools are asked for is load sums and session
-counts over 1, 3, 7 and 28 days: DuckDB under the `known_at` rule, checked against the engine;
-pandas by groupby-rolling, which has no `known_at` and so gives other numbers.
+    python -m benchmarks.features --athletes 2000 --days 365 [--scale] [--out FILE]
+
+Every contender runs in its own process, one after the other, on the same queries: every session at
+0, 24 and 48 h. The engine builds its whole catalogue; Polars, DuckDB and pandas build a subset of
+it (`benchmarks.peers.subset`), mlforecast its rolling and exponentially weighted load on a grid of
+days. So two speeds are told: rows/s, and values/s (rows x features). Times start when the tables
+are in memory in the form of each tool, sorted by athlete and time, and end with the matrix or frame
+in memory. A contender whose package is not installed is left out, and the table says so.
 """
 
 from __future__ import annotations
 
-import resource
+import argparse
+import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from benchmarks.contender import PEERS
 from benchmarks.feature_cohort import landmark_queries, synthetic
-from nmr_ml.features.asof import moments
-from nmr_ml.features.contract import feature_contract
+from benchmarks.peers.subset import EWMA_NAMES, NAMES
+from benchmarks.stored import Problem, save
 from nmr_ml.features.engine import build_features, warm_up
-from nmr_ml.features.load import RING_ENDS_S, sessions_of, windows
-from nmr_ml.history import History, build_history
+from nmr_ml.history import build_history
 from nmr_ml.testspec import shipped_testspecs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nmr_ml.queries import Queries
-
 LANDMARKS_H = (0.0, 24.0, 48.0)
-DAYS = (1, 3, 7, 28)
-NAMES = feature_contract().names
-FIRST_WINDOW = NAMES.index("load_sum_1d_au")
+TESTS = ("cmj_height", "readiness")
+REPEATS = {"engine1": 3, "engine2": 3, "polars": 3, "duckdb": 1, "pandas": 1, "mlforecast": 3}
+LABELS = {"engine1": "engine, 1 thread", "engine2": "engine, 2 threads",
+          "polars": "Polars", "duckdb": "DuckDB (limit 4 GB)",
+          "pandas": "pandas, no known_at", "mlforecast": "mlforecast, daily grid"}  # fmt: skip
+NOT_THE_SAME = {"polars": EWMA_NAMES, "duckdb": ()}
+TOLERANCE = 1e-9
 
 
-def main(athletes: int) -> None:
-    """Print one table for this size and, for the growth, one for a tenth of it."""
-    warm_up()
-    for size in (max(athletes // 10, 1), athletes):
-        run(size)
+def main() -> None:
+    """Run what the command line asks for, print the tables and write them."""
+    asked = _arguments()
+    sizes = [max(asked.athletes // 10, 1), asked.athletes] if asked.scale else [asked.athletes]
+    document: dict[str, Any] = {"machine": _machine(), "sizes": [], "one_row": one_row()}
+    for athletes in sizes:
+        document["sizes"].append(run(athletes, asked.days, asked.quiet))
+    text = report(document)
+    print(text)
+    if asked.out is not None:
+        asked.out.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
+        asked.out.with_suffix(".md").write_text(text + "\n")
 
 
-def run(athletes: int) -> None:
-    """Time every engine on a cohort of `athletes` and a year."""
-    history = build_history(synthetic(athletes, 365), ("cmj_height", "readiness"))
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--athletes", type=int, default=2000)
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--scale", action="store_true", help="also a tenth of the athletes")
+    parser.add_argument("--out", type=Path, help="write FILE.json and FILE.md")
+    parser.add_argument(
+        "--quiet", type=float, default=60.0, metavar="SECONDS",
+        help="wait at most this long before each contender for other programs to be idle",
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def run(athletes: int, days: int, quiet_s: float) -> dict[str, Any]:
+    """Run every contender that is installed on a cohort of this size."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        counts, build_s = _write_problem(athletes, days, folder)
+        done: dict[str, Any] = {}
+        for contender, repeats in REPEATS.items():
+            if contender in PEERS and find_spec(contender) is None:
+                print(f"{contender} is not installed (extra: bench)", file=sys.stderr)
+                continue
+            busy = wait_until_quiet(quiet_s)
+            done[contender] = _measure(contender, folder, repeats) | {"others_busy_cores": busy}
+            print(f"{contender}: {done[contender]['seconds']:.2f} s", file=sys.stderr)
+        for contender, otherwise in NOT_THE_SAME.items():
+            if contender in done:
+                done[contender]["agreement"] = agreement(folder, contender, otherwise)
+    return {"athletes": athletes, "days": days, "tables": counts, "build_history_s": build_s,
+            "contenders": done}  # fmt: skip
+
+
+def _write_problem(athletes: int, days: int, folder: Path) -> tuple[dict[str, int], float]:
+    cohort = synthetic(athletes, days)
+    start = time.perf_counter()
+    history = build_history(cohort, TESTS)
+    build_s = time.perf_counter() - start
     queries = landmark_queries(history, 0, LANDMARKS_H)
-    specs, before_mb = shipped_testspecs(), _peak_mb()
-    tables = {name: len(getattr(history, name)) for name in ("sessions", "sleep", "labs", "tests")}
-    print(f"\n{athletes} athletes, {tables}, {len(queries)} queries")
-    matrix = build_features(history, queries, specs)
-    for threads in (1, 2):
-        whole = _seconds(lambda n=threads: build_features(history, queries, specs, threads=n))
-        _line(f"engine, {len(NAMES)} features, {threads} thread(s)", whole, len(queries))
-    print(f"peak RSS {before_mb:.0f} MB before, {_peak_mb():.0f} MB after; "
-          f"one output {matrix.nbytes / 2**20:.0f} MB")  # fmt: skip
-    _line("engine, windows only", _seconds(lambda: _engine_windows(history, queries)), len(queries))
-    start = time.perf_counter()
-    rows = _duckdb_windows(history, queries)
-    if rows is not None:
-        _line("DuckDB range join, 8 features", time.perf_counter() - start, len(queries))
-        _agree(rows, matrix)
-    _line("pandas rolling, 8 features", _seconds(lambda: _pandas_windows(history)),
-          len(history.sessions))  # fmt: skip
-    single = build_history(synthetic(1, 112), ("cmj_height", "readiness"))
-    asked = landmark_queries(single, 0, (0.0,))
-    one = asked.take(np.arange(len(asked) - 1, len(asked)))
-    times = [_once(lambda: build_features(single, one, specs)) for _ in range(1000)]
+    save(Problem(history, queries), folder)
+    counts = {name: len(getattr(history, name)) for name in ("sessions", "sleep", "labs", "tests")}
+    return counts | {"queries": len(queries)}, build_s
+
+
+def _measure(contender: str, folder: Path, repeats: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.contender", contender, str(folder), str(repeats)]
+    finished = subprocess.run(command, check=False, capture_output=True, text=True)
+    if finished.returncode != 0:
+        raise SystemExit(f"{contender} failed:\n{finished.stderr}")
+    return dict(json.loads(finished.stdout.splitlines()[-1]))
+
+
+def agreement(folder: Path, contender: str, otherwise: tuple[str, ...]) -> dict[str, float]:
+    """Compare the sampled rows with the engine's, relative to max(1, |x|)."""
+    ours, theirs = np.load(folder / "engine1.npy"), np.load(folder / f"{contender}.npy")
+    error = np.abs(ours - theirs) / np.maximum(1.0, np.abs(ours))
+    same = ~np.isin(NAMES, otherwise)
+    largest = {"same": np.nanmax(error[:, same])}
+    if otherwise:
+        largest["otherwise"] = np.nanmax(error[:, ~same])
+    return {
+        "rows": len(ours), "features": int(same.sum()), "largest_error": float(largest["same"]),
+        "missing_differs": int((np.isnan(ours) != np.isnan(theirs)).sum()),
+        "values_beyond_1e-9": int((error[:, same] > TOLERANCE).sum()),
+        **({"largest_error_otherwise": float(largest["otherwise"])} if otherwise else {}),
+    }  # fmt: skip
+
+
+def one_row(calls: int = 1000) -> dict[str, dict[str, float]]:
+    """Time one query of one athlete with 28 and with 112 days of history, after warm-up."""
+    warm_up()
+    specs, timed = shipped_testspecs(), {}
+    for days in (28, 112):
+        cohort = synthetic(1, days, seed=3)
+        history = build_history(cohort, TESTS)
+        asked = landmark_queries(history, 0, (0.0,))
+        one = asked.take(np.arange(len(asked) - 1, len(asked)))
+        timed[f"features, {days} d of history"] = _quantiles(
+            lambda h=history, q=one: build_features(h, q, specs), calls
+        )
+        timed[f"frames to history to features, {days} d"] = _quantiles(
+            lambda c=cohort, q=one: build_features(build_history(c, TESTS), q, specs), calls // 5
+        )
+    return timed
+
+
+def _quantiles(work: Any, calls: int) -> dict[str, float]:  # noqa: ANN401
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
     p50, p99 = np.quantile(times, [0.5, 0.99]) * 1e3
-    print(f"one row, 112 d of history: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+    return {"p50_ms": float(p50), "p99_ms": float(p99), "calls": calls}
 
 
-def _engine_windows(history: History, queries: Queries) -> None:
-    out = np.empty((len(queries), 30))
-    windows(moments(history, queries), sessions_of(history), RING_ENDS_S, out, 0)
+def wait_until_quiet(limit_s: float) -> float:
+    """Wait until others use less than 0.2 cores, at most `limit_s`; return what they use."""
+    until = time.monotonic() + limit_s
+    while True:
+        busy = _busy_cores()
+        if busy < 0.2 or time.monotonic() > until:
+            return round(busy, 2)
 
 
-def _pandas_windows(history: History) -> pd.DataFrame:
-    owner = np.repeat(np.arange(len(history.athlete_ids)), np.diff(history.sessions.offsets))
-    load = history.sessions.columns["session_load_au"]
-    frame = pd.DataFrame({"athlete": owner, "load": load})
-    frame.index = pd.to_datetime(history.sessions.at_s, unit="s", utc=True)
-    by_athlete = frame.groupby("athlete")["load"]
-    sums = {f"sum_{d}": by_athlete.rolling(f"{d}D").sum() for d in DAYS}
-    counts = {f"n_{d}": by_athlete.rolling(f"{d}D", min_periods=0).count() for d in DAYS}
-    return pd.DataFrame(sums | counts)
+def _busy_cores(seconds: float = 2.0) -> float:
+    """Return how many cores the whole machine keeps busy while this process sleeps."""
+
+    def busy_s() -> float:
+        line = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+        numbers = [int(n) for n in line]
+        return (sum(numbers[:8]) - numbers[3] - numbers[4]) / os.sysconf("SC_CLK_TCK")
+
+    start = busy_s()
+    time.sleep(seconds)
+    return (busy_s() - start) / seconds
 
 
-def _duckdb_windows(history: History, queries: Queries) -> pd.DataFrame | None:
-    try:
-        import duckdb  # an extra: bench
-    except ImportError:
-        print("DuckDB is not installed (extra: bench)")
-        return None
-    sessions = history.sessions
-    owner = np.repeat(np.arange(len(history.athlete_ids)), np.diff(sessions.offsets))
-    s = pd.DataFrame({"athlete": owner, "at_s": sessions.at_s, "known_s": sessions.known_s,
-                      "load": sessions.columns["session_load_au"]})  # fmt: skip
-    q = pd.DataFrame({"q": np.arange(len(queries)), "athlete": queries.athlete,
-                      "as_of_s": queries.as_of_s})  # fmt: skip
-    picked = ", ".join(
-        f"sum(load) FILTER (q.as_of_s - s.at_s < {d * 86_400} AND NOT isnan(load)) AS sum_{d}, "
-        f"count(*) FILTER (q.as_of_s - s.at_s < {d * 86_400}) AS n_{d}"
-        for d in DAYS
-    )
-    with duckdb.connect(config={"memory_limit": "8GB"}) as sql:
-        sql.register("s", s)
-        sql.register("q", q)
-        return sql.execute(
-            f"SELECT q.q, {picked} FROM q LEFT JOIN s ON s.athlete = q.athlete "
-            "AND s.at_s <= q.as_of_s AND s.at_s > q.as_of_s - 2419200 AND s.known_s <= q.as_of_s "
-            "GROUP BY q.q ORDER BY q.q"
-        ).df()
+def _machine() -> dict[str, Any]:
+    return {"cores": os.cpu_count(), "load_at_start": [round(x, 2) for x in os.getloadavg()]}
 
 
-def _agree(rows: pd.DataFrame, matrix: np.ndarray) -> None:
-    """Stop where the engine has a sum and DuckDB another, or the counts differ."""
-    for i, days in enumerate(DAYS):
-        ours, theirs = matrix[:, FIRST_WINDOW + i], rows[f"sum_{days}"].fillna(0).to_numpy()
-        told = ~np.isnan(ours)
-        np.testing.assert_allclose(ours[told], theirs[told], rtol=1e-9, atol=1e-9)
-    for days in (7, 28):
-        ours = matrix[:, NAMES.index(f"sessions_{days}d_n")]
-        np.testing.assert_array_equal(ours, rows[f"n_{days}"].to_numpy())
+def report(document: dict[str, Any]) -> str:
+    """Return the tables as Markdown."""
+    machine = document["machine"]
+    lines = [f"{machine['cores']} cores, load at the start {machine['load_at_start']}"]
+    for size in document["sizes"]:
+        lines += ["", *_size_table(size)]
+    if len(document["sizes"]) == 2:
+        lines += ["", *_growth(*document["sizes"])]
+    lines += ["", "| one row | p50 ms | p99 ms |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {t['p50_ms']:.3f} | {t['p99_ms']:.3f} |"
+        for name, t in document["one_row"].items()
+    ]
+    return "\n".join(lines)
 
 
-def _once(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def _size_table(size: dict[str, Any]) -> list[str]:
+    counts = ", ".join(f"{n:,} {name}" for name, n in size["tables"].items())
+    engine = size["contenders"]["engine2"]
+    lines = [
+        f"{size['athletes']:,} athletes x {size['days']} days: {counts}; "
+        f"frames to history {size['build_history_s']:.1f} s",
+        "",
+        "| contender | features | s | CPU s | rows/s | values/s | peak MB | of it before the data |"
+        " input MB | output MB | others' cores | engine (2 threads) is faster: rows | values |",
+        "|---|" + "---:|" * 12,
+    ]
+    for name, c in size["contenders"].items():
+        rows_s = c["rows"] / c["seconds"]
+        values_s = rows_s * c["features"]
+        faster = engine["rows"] / engine["seconds"] / rows_s
+        lines.append(
+            f"| {LABELS[name]} | {c['features']} | {c['seconds']:.2f} | {c['cpu_s']:.2f} | "
+            f"{rows_s:,.0f} | {values_s / 1e6:,.1f} M | {c['peak_mb']:,.0f} | {c['before_mb']:,.0f} | "
+            f"{c['input_mb']:,.0f} | {c['output_mb']:,.0f} | {c['others_busy_cores']} | "
+            f"{faster:.1f} | {faster * engine['features'] / c['features']:.1f} |"
+        )
+    return lines + _agreements(size)
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    return min(_once(work) for _ in range(3))
+def _agreements(size: dict[str, Any]) -> list[str]:
+    lines = [""]
+    for name, c in size["contenders"].items():
+        if "agreement" in c:
+            a = c["agreement"]
+            other = a.get("largest_error_otherwise")
+            lines.append(
+                f"- {LABELS[name]} and the engine on {a['rows']:,} rows: {a['features']} features of "
+                f"the same definition differ by at most {a['largest_error']:.1e} of max(1, |x|), "
+                f"{a['values_beyond_1e-9']} values by more than 1e-9, and {a['missing_differs']} are "
+                "missing in one of the two only"
+                + (f"; those of another definition by up to {other:.1e}" if other else "")
+            )
+    return lines
 
 
-def _line(name: str, seconds: float, rows: int) -> None:
-    print(f"{name:38s} {seconds:8.3f} s {rows / seconds:12,.0f} rows/s")
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _growth(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
+    lines = ["| growth | us per row, tenth | us per row, whole | ratio |", "|---|---:|---:|---:|"]
+    for name in small["contenders"]:
+        a, b = (
+            1e6 * size["contenders"][name]["seconds"] / size["contenders"][name]["rows"]
+            for size in (small, large)
+        )
+        lines.append(f"| {LABELS[name]} | {a:.2f} | {b:.2f} | {b / a:.2f} |")
+    return lines
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main()

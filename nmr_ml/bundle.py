@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import lightgbm as lgb
@@ -16,6 +16,7 @@ from nmr_ml.errors import DataError
 from nmr_ml.features.contract import FeatureContract, feature_contract
 from nmr_ml.home import writing_folder
 from nmr_ml.latent import BoostedCurve
+from nmr_ml.measurement import Measurement
 from nmr_ml.testspec import COMPONENTS, TestSpec
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _component_json(model: ComponentModel) -> dict[str, Any]:
         "offset": model.curve.offset.tolist(),
         "spread": model.curve.spread.tolist(),
         "grid": {name: getattr(model.grid, name).tolist() for name in CurveGrid.__slots__},
-        "residual_deficit": model.residual_deficit,
+        "measurement": asdict(model.measurement),
         "follow_up_h": model.follow_up_h,
         "seen_low": _nullable(model.seen_low),
         "seen_high": _nullable(model.seen_high),
@@ -198,7 +199,7 @@ def _component(path: Path, name: Component, entry: Mapping[str, Any]) -> Compone
         index_test=entry["index_test"],
         curve=BoostedCurve(booster, np.array(entry["offset"]), np.array(entry["spread"])),
         grid=CurveGrid(**{k: np.array(v, np.float64) for k, v in entry["grid"].items()}),
-        residual_deficit=entry["residual_deficit"],
+        measurement=Measurement(**entry["measurement"]),
         follow_up_h=entry["follow_up_h"],
         seen_low=np.array(entry["seen_low"], np.float64),
         seen_high=np.array(entry["seen_high"], np.float64),

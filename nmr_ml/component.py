@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nmr_ml.curve import CurveGrid
     from nmr_ml.labels import Followed
     from nmr_ml.latent import BoostedCurve
+    from nmr_ml.measurement import Measurement
     from nmr_ml.posterior import ReadOff
     from nmr_ml.testspec import Component
 
@@ -39,9 +40,8 @@ class ComponentModel:
         The test whose scale its deficits are on.
     curve : BoostedCurve
     grid : CurveGrid
-    residual_deficit : float
-        What the rested baselines still held in training, on the component's scale
-        (`nmr_ml.population.residual_deficit`); deficits are counted from that much above them.
+    measurement : Measurement
+        How its tests are to be read.
     follow_up_h : float, h
         The tests it learnt from lie within these hours of the clock start.
     seen_low, seen_high : float64 arrays, shape (n_features,)
@@ -54,7 +54,7 @@ class ComponentModel:
     index_test: str
     curve: BoostedCurve
     grid: CurveGrid
-    residual_deficit: float
+    measurement: Measurement
     follow_up_h: float
     seen_low: Floats
     seen_high: Floats
@@ -92,7 +92,7 @@ def answer(
 ) -> Answers:
     """Return recovery times, probabilities at `at_h` (n, n_hours) and deficits by row of X."""
     means = model.curve.means(X)
-    seen = seen.above_residual(model.residual_deficit)
+    seen = model.measurement.read(seen)
     recovery, probability = recovery_quantiles(table, means, model.curve.spread, seen, LEVELS, at_h)
     deficit = deficit_quantiles(table, means, model.curve.spread, seen, LEVELS)
     return Answers(recovery, probability, deficit)
@@ -122,7 +122,7 @@ def drivers(
         table,
         mean - parts[moved],
         model.curve.spread,
-        seen.above_residual(model.residual_deficit).take(np.zeros(moved.size, np.int64)),
+        model.measurement.read(seen).take(np.zeros(moved.size, np.int64)),
         np.array([0.5]),
         np.zeros((moved.size, 0)),
     )

@@ -9,7 +9,7 @@ or a midpoint made here would be wrong more often than right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,14 +80,6 @@ class Followed:
             self.shared_error[rows],
             Baselines(b.mean[rows], b.se[rows], b.tests_n[rows], b.newest_s[rows]),
         )
-
-    def above_residual(self, residual: float) -> Followed:
-        """Return the deficits from a baseline that lies `residual` higher, on the same scale.
-
-        Rested tests still hold a little of what earlier sessions left behind, so their mean lies
-        below the athlete's full capacity.
-        """
-        return replace(self, deficit=self.deficit + residual)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Followed]) -> Followed:

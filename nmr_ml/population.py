@@ -28,8 +28,6 @@ PSEUDO_EPISODES = 20.0
 LEAST_SPREAD = 0.15
 #: Shapes with less than this share of the evidence are dropped.
 LEAST_SHAPE = 0.04
-#: Residual deficits that are tried, in typical errors of one test.
-RESIDUALS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75)
 #: Episodes that choose the shapes; more change the weights by less than their own noise.
 SHAPE_EPISODES = 1000
 
@@ -132,33 +130,6 @@ def choose_shapes(
         )  # fmt: skip
         weights = _shape_weights(evidence, weights, rounds)
     return keep_shapes(grid, weights, at_least=LEAST_SHAPE)
-
-
-def residual_deficit(followed: Followed, grid: CurveGrid, group: Ints) -> float:
-    """Return the deficit that rested baselines still hold, by marginal likelihood; at least 0.
-
-    Late tests that read better than the baseline on average say that the baseline is too low: no
-    curve has a negative deficit. The profile over `RESIDUALS` is interpolated by a parabola
-    through its highest point and that one's neighbours.
-
-    Parameters
-    ----------
-    group : int64 array, shape (n,)
-        Groups of the population that is fitted at each value.
-    """
-    unit = float(np.median(followed.error))
-    evidence = []
-    for residual in RESIDUALS:
-        table, top = likelihood_tables(followed.above_residual(residual * unit), grid)
-        evidence.append(fit_population(table, top, grid, group, rounds=15).evidence)
-    best = int(np.clip(np.argmax(evidence), 1, len(RESIDUALS) - 2))
-    left, middle, right = evidence[best - 1 : best + 2]
-    bend = left - 2 * middle + right
-    if bend >= 0:  # no peak inside: the profile is flat, and nothing speaks for a shift
-        return 0.0
-    step = RESIDUALS[1] - RESIDUALS[0]
-    peak = RESIDUALS[best] + 0.5 * step * (left - right) / bend
-    return float(np.clip(peak, 0.0, RESIDUALS[-1]) * unit)
 
 
 def _shape_weights(evidence: Floats, weights: Floats, rounds: int) -> Floats:

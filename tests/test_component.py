@@ -9,6 +9,7 @@ from small_cohorts import followed_of
 
 from nmr_ml.component import LEAST_RATIO, LEVELS, MOST_DRIVERS, ComponentModel, answer, drivers
 from nmr_ml.labels import no_tests
+from nmr_ml.measurement import Measurement
 from nmr_ml.posterior import CURVE_H, ReadOff, read_off, recovery_quantiles
 
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ def test_answers_have_a_row_for_each_query(fitted: Fitted) -> None:
     assert np.array_equal(found.probability, chances)
 
 
+def test_tests_count_from_above_what_the_baselines_still_hold(fitted: Fitted) -> None:
+    model, table, X = fitted
+    seen, none = followed_of([[(24.0, 3.0, 1.0)]]), np.zeros((1, 0))
+    hours = [
+        answer(replace(model, measurement=reading), table, X[:1], tests, none).recovery
+        for reading, tests in (
+            (Measurement(), Measurement(1.0, 2.0).read(seen)),
+            (Measurement(1.0, 2.0), seen),
+            (Measurement(), seen),
+        )
+    ]
+    assert np.array_equal(hours[0], hours[1])
+    assert hours[0][0, 1] > hours[2][0, 1]
+
+
 def test_only_watched_features_beyond_the_seen_range_are_out_of_distribution(
     fitted: Fitted,
 ) -> None:
@@ -66,7 +82,7 @@ def test_a_value_where_training_had_none_is_out_of_distribution(fitted: Fitted) 
 def test_drivers_are_the_ratio_to_the_hours_without_them(fitted: Fitted) -> None:
     model, table, X = fitted
     seen = followed_of([[(24.0, 4.0, 2.6)]])
-    above = seen.above_residual(model.residual_deficit)
+    above = model.measurement.read(seen)
     told = 0
     for row in range(10):
         x = X[[row]]

@@ -10,8 +10,18 @@ from scipy.stats import multivariate_normal
 from small_cohorts import followed_of
 
 from nmr_ml.curve import (
-    FAST_HALF_LIFE_H, LAST_H, CurveGrid, curve_grid, keep_shapes, likelihood_tables, node_deficits,
-    node_recovery_hours, recovery_hours, remaining, shape_evidence, shape_loglik,
+    FAST_HALF_LIFE_H,
+    LAST_H,
+    CurveGrid,
+    curve_grid,
+    keep_shapes,
+    likelihood_tables,
+    node_deficits,
+    node_recovery_hours,
+    recovery_hours,
+    remaining,
+    shape_evidence,
+    shape_loglik,
 )  # fmt: skip
 
 HOURS = st.floats(0.0, 336.0)
@@ -101,7 +111,9 @@ def test_tables_mix_the_shapes_by_their_weights() -> None:
 
 def test_tables_do_not_depend_on_the_order_of_the_shapes() -> None:
     grid = grid_of()
-    turned = replace(grid, **{n: getattr(grid, n)[::-1].copy() for n in ("slow", "power", "weights")})
+    turned = replace(
+        grid, **{n: getattr(grid, n)[::-1].copy() for n in ("slow", "power", "weights")}
+    )
     first, top = likelihood_tables(followed_of(EPISODES), grid)
     second, other = likelihood_tables(followed_of(EPISODES), turned)
     assert other == pytest.approx(top)
@@ -119,9 +131,7 @@ def test_evidence_of_a_shape_is_its_likelihood_under_the_node_weights() -> None:
     )  # fmt: skip
     for q, tests in enumerate(EPISODES):
         for s in range(grid.slow.size):
-            one = loglik(
-                tests, 1.0, grid.log_amplitude, grid.log_tau, grid.slow[s], grid.power[s]
-            )
+            one = loglik(tests, 1.0, grid.log_amplitude, grid.log_tau, grid.slow[s], grid.power[s])
             prior = np.log(prior_a[q][:, None] * prior_b[q][None, :])
             assert found[q, s] == pytest.approx(np.logaddexp.reduce((one + prior).ravel()))
 

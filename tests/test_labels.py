@@ -5,12 +5,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from small_cohorts import (
-    SPECS, at_s, followed_of, history_of, measured, rested, session, small_cohort,
+    SPECS,
+    at_s,
+    followed_of,
+    history_of,
+    measured,
+    rested,
+    session,
+    small_cohort,
 )  # fmt: skip
 
 from nmr_ml.episodes import find_episodes
 from nmr_ml.labels import (
-    Followed, censor_reasons, followed_tests, index_tests, label_states, no_tests,
+    Followed,
+    censor_reasons,
+    followed_tests,
+    index_tests,
+    label_states,
+    no_tests,
 )  # fmt: skip
 from nmr_ml.targets import Targets, at_landmarks, expand
 

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_cohorts import followed_of
 
 from nmr_ml.curve import CurveGrid, likelihood_tables, remaining
 from nmr_ml.latent import (
-    LEAST_CURVATURE, LEAST_SPREAD, BoostedCurve, TrainingSet, TreeSettings, _Objective,
-    _staged_means, fit_boosted_curve, grow, posterior_moments, refine_spread,
+    LEAST_CURVATURE,
+    LEAST_SPREAD,
+    BoostedCurve,
+    TrainingSet,
+    TreeSettings,
+    _Objective,
+    _staged_means,
+    fit_boosted_curve,
+    grow,
+    posterior_moments,
+    refine_spread,
 )  # fmt: skip
 
 GRID = CurveGrid(
@@ -158,6 +169,23 @@ def test_held_out_means_come_from_the_other_folds() -> None:
     _, inside = refine_spread(data, GRID, fit.model.means(data.X), fit.model.spread)
     assert fit.evidence < fit.null_evidence + 0.02
     assert inside > fit.evidence
+
+
+def test_an_athletes_own_tests_do_not_enter_its_held_out_means() -> None:
+    data, _, _ = drawn(300)
+    fold = np.arange(300) % 2
+    offset, spread = np.array([np.log(8.0), np.log(40.0)]), np.array([0.5, 0.5])
+    settings = TreeSettings(max_rounds=10, min_data_in_leaf=10, learning_rate=0.2, threads=1)
+    turned = data.table.copy()
+    turned[fold == 0] = turned[fold == 0][:, ::-1]  # small deficits for large ones
+    first, second = (
+        fit_boosted_curve(
+            replace(data, table=table), GRID, fold, offset, spread, settings, NAMES
+        ).held_out_means
+        for table in (data.table, turned)
+    )
+    assert np.array_equal(first[fold == 0], second[fold == 0])
+    assert not np.array_equal(first[fold == 1], second[fold == 1])
 
 
 @pytest.fixture(scope="module")

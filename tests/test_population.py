@@ -9,7 +9,11 @@ from small_cohorts import followed_of
 
 from nmr_ml.curve import CurveGrid, likelihood_tables, remaining
 from nmr_ml.population import (
-    LEAST_SHAPE, LEAST_SPREAD, choose_shapes, fit_population, node_probabilities, residual_deficit,
+    LEAST_SHAPE,
+    LEAST_SPREAD,
+    choose_shapes,
+    fit_population,
+    node_probabilities,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -118,15 +122,3 @@ def test_the_choice_is_reproducible() -> None:
     followed = simulated(np.array([[2.0, 3.5]]), np.full((1, 2), 0.3), np.zeros(80, np.int64))
     first, second = (choose_shapes(followed, grid, seed=3) for _ in range(2))
     assert np.array_equal(first.weights, second.weights)
-
-
-@pytest.mark.statistical
-@pytest.mark.parametrize("held", [0.0, 1.0])
-def test_the_deficit_that_baselines_still_hold_is_found(held: float) -> None:
-    mean, spread = np.array([[np.log(9.0), np.log(30.0)]]), np.array([[0.4, 0.4]])
-    group = np.zeros(1500, np.int64)
-    true = simulated(mean, spread, group, slow=1.0, power=1.0)
-    read = true.above_residual(-held)  # a baseline that is too low makes each deficit too small
-    found = residual_deficit(read, grid_of([1.0], [1.0]), group)
-    # The profile's standard error is about 0.1; steps of the tried values are 0.3.
-    assert found == pytest.approx(held, abs=0.35)

@@ -9,12 +9,21 @@ from hypothesis import strategies as st
 from small_cohorts import followed_of
 
 from nmr_ml.curve import (
-    CurveGrid, node_deficits, node_recovery_hours, recovery_hours, remaining,
+    CurveGrid,
+    node_deficits,
+    node_recovery_hours,
+    recovery_hours,
+    remaining,
     shape_loglik,
 )  # fmt: skip
 from nmr_ml.labels import Followed, no_tests
 from nmr_ml.posterior import (
-    CURVE_H, ReadOff, _posterior, deficit_quantiles, probability_below, read_off,
+    CURVE_H,
+    ReadOff,
+    _posterior,
+    deficit_quantiles,
+    probability_below,
+    read_off,
     recovery_quantiles,
 )  # fmt: skip
 
@@ -247,5 +256,7 @@ def test_what_was_read_does_not_enter_the_probability_of_reading_it() -> None:
     seen = followed_of([[(24.0, 0.0, 2.0)]])
     other = replace(seen, deficit=np.array([30.0]))
     means, spread = np.array([[2.0, 3.5]]), np.array([0.4, 0.4])
-    found = (probability_below(TABLE.grid, means, spread, one, TABLE.delta) for one in (seen, other))
+    found = (
+        probability_below(TABLE.grid, means, spread, one, TABLE.delta) for one in (seen, other)
+    )
     assert np.array_equal(next(found), next(found))

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from small_cohorts import at, measured, person, rested, session, small_cohort
 
-from nmr_ml.component import INTERVAL_LEVEL
 from nmr_ml.cohort import Cohort
+from nmr_ml.component import INTERVAL_LEVEL
 from nmr_ml.episodes import find_episodes
 from nmr_ml.errors import DataError, UsageError
 from nmr_ml.features.contract import feature_contract
@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.bundle import Bundle
 
-CONTRACT = (
-    "athlete_id episode_id kind component index_test clock_start as_of status reason recovery_h "
-    "lower_h upper_h interval_level upper_unbounded remaining_h recovered_at p_now p_24h p_48h "
-    "p_72h p_96h deficit_24h deficit_48h deficit_72h delta delta_unit limiting extrapolated "
-    "out_of_distribution evidence confidence completeness drivers model_name model_version "
-    "contract_hash"
-).split()
+CONTRACT = ["athlete_id", "episode_id", "kind", "component", "index_test", "clock_start", "as_of", "status", "reason", "recovery_h", "lower_h", "upper_h", "interval_level", "upper_unbounded", "remaining_h", "recovered_at", "p_now", "p_24h", "p_48h", "p_72h", "p_96h", "deficit_24h", "deficit_48h", "deficit_72h", "delta", "delta_unit", "limiting", "extrapolated", "out_of_distribution", "evidence", "confidence", "completeness", "drivers", "model_name", "model_version", "contract_hash"]
 PREDICTED = [
     "recovery_h", "lower_h", "upper_h", "remaining_h", "p_now", "p_24h", "p_48h", "p_72h", "p_96h",
     "deficit_24h", "deficit_48h", "deficit_72h",
@@ -207,7 +201,9 @@ def test_ratings_are_marked_as_such(everything: Predictions) -> None:
     ratings = frame["component"] == "perceptual"
     assert set(frame.loc[ratings, "evidence"]) == {"ratings_only"}
     assert set(frame.loc[~ratings, "evidence"]) == {"tests"}
-    assert {"ratings_only", "not_medical", "not_calibrated"} <= {w.code for w in everything.warnings}
+    assert {"ratings_only", "not_medical", "not_calibrated"} <= {
+        w.code for w in everything.warnings
+    }
 
 
 def test_confidence_and_completeness_are_within_their_bounds(everything: Predictions) -> None:

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlparse
 
 import pytest
 
@@ -15,7 +17,6 @@ from nmr_ml.registry import _without_secrets, client, resolve, tracking_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from registered import Registry
 
@@ -153,10 +154,9 @@ def test_a_download_that_was_altered_is_refused(registry: Registry) -> None:
 def test_an_artefact_that_was_altered_in_the_store_is_not_kept(registry: Registry) -> None:
     number = registry.add_version()
     source = client().get_model_version(MODEL_NAME, number).source
-    folder = client().get_logged_model(source.rpartition("/")[2]).artifact_location
-    card = os.path.join(folder.removeprefix("file://"), "bundle", "card.json")  # noqa: PTH118
-    with open(card, "a") as stream:  # noqa: PTH123
-        stream.write(" ")
+    place = client().get_logged_model(source.rpartition("/")[2]).artifact_location
+    card = Path(urlparse(place).path) / "bundle" / "card.json"
+    card.write_text(card.read_text() + " ")
     for _ in range(2):
         assert code_of(number) == "bundle_altered"
     assert not list((home() / "models").rglob(MANIFEST))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.curve import CurveGrid
     from nmr_ml.labels import Followed
+    from nmr_ml.measurement import Measurement
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -82,22 +83,22 @@ def fit_baselines(
 
 def probabilities_below(
     baselines: Baselines, grid: CurveGrid, followed: Followed, modality: Objects,
-    last_deficit: Floats, delta: float, residual: float,
+    last_deficit: Floats, delta: float, measurement: Measurement,
 ) -> dict[str, Floats]:  # fmt: skip
     """Return each baseline's probability that each test reads less than δ, shape (n_tests,).
 
     Parameters
     ----------
-    residual : float
-        The residual deficit that the curves were fitted with (`nmr_ml.population`).
+    measurement : Measurement
+        How the tests were read when the curves were fitted.
     """
     owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
     expected = np.nan_to_num(last_deficit)[owner]
     everyone = np.full(modality.size, ANY, dtype=object)
-    limit = delta + residual
+    limit, read = delta + measurement.residual_deficit, measurement.read(followed)
     return {
-        MODALITY: _population_below(baselines, grid, followed, modality, limit),
-        OVERALL: _population_below(baselines, grid, followed, everyone, limit),
+        MODALITY: _population_below(baselines, grid, read, modality, limit),
+        OVERALL: _population_below(baselines, grid, read, everyone, limit),
         PERSISTENCE: ndtr((delta - expected) / baselines.persistence_sd),
     }
 

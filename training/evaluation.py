@@ -92,12 +92,11 @@ def _score(bundle: Bundle, data: ComponentData, truth: pd.DataFrame) -> dict[str
     baselines = Baselines.from_json(bundle.card["components"][data.component]["baselines"])
     delta = bundle.specs[data.index_test].delta
     means = model.curve.means(data.X)
-    residual = model.residual_deficit
-    spread = model.curve.spread
-    below = {"model": probability_below(model.grid, means, spread, data.followed, delta + residual)}
+    read, limit = model.measurement.read(data.followed), delta + model.measurement.residual_deficit
+    below = {"model": probability_below(model.grid, means, model.curve.spread, read, limit)}
     last = last_deficits(data, bundle.contract.names)
     below |= probabilities_below(
-        baselines, model.grid, data.followed, data.modality, last, delta, residual
+        baselines, model.grid, data.followed, data.modality, last, delta, model.measurement
     )
     scored = brier(data.followed, delta, below, data.athlete, bootstrap=BOOTSTRAP, seed=0)
     scores = {"brier": brier_json(scored)}

@@ -10,7 +10,8 @@ import numpy as np
 from nmr_ml.component import ComponentModel
 from nmr_ml.curve import curve_grid, likelihood_tables
 from nmr_ml.latent import TrainingSet, fit_boosted_curve
-from nmr_ml.population import choose_shapes, fit_population, residual_deficit
+from nmr_ml.measurement import profile_measurement
+from nmr_ml.population import choose_shapes, fit_population
 from nmr_ml.posterior import probability_below
 from training.baselines import fit_baselines, probabilities_below
 from training.dataset import athlete_folds
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.curve import CurveGrid
     from nmr_ml.latent import Fit
+    from nmr_ml.measurement import Measurement
     from nmr_ml.testspec import TestSpec
     from training.baselines import Baselines
     from training.config import TrainConfig
@@ -64,8 +66,8 @@ def fit_component(
     data: ComponentData, specs: Mapping[str, TestSpec], names: tuple[str, ...], config: TrainConfig
 ) -> FittedComponent:
     """Fit `data`; `names` are the features in contract order."""
-    grid, residual = _family(data, config.seed)
-    table, top = likelihood_tables(data.followed.above_residual(residual), grid)
+    grid, measurement = _family(data, config.seed)
+    table, top = likelihood_tables(measurement.read(data.followed), grid)
     fold = athlete_folds(data.athlete, config.folds, config.seed)
     everyone = fit_population(table, top, grid, np.zeros(len(data.athlete), np.int64))
     weight = 1.0 / np.bincount(data.row_episode)[data.row_episode]
@@ -73,7 +75,7 @@ def fit_component(
         TrainingSet(data.X, data.row_episode, table, weight / weight.mean()),
         grid, fold[data.row_episode], everyone.mean[0], everyone.spread[0], config.trees(), names,
     )  # fmt: skip
-    model = _component_model(data, fit, grid, residual)
+    model = _component_model(data, fit, grid, measurement)
     delta = specs[data.index_test].delta
     last = last_deficits(data, names)
     held_out = _held_out_below(data, model, fit.held_out_means, delta, table, top, fold, last)
@@ -88,16 +90,16 @@ def fit_component(
     )  # fmt: skip
 
 
-def _family(data: ComponentData, seed: int) -> tuple[CurveGrid, float]:
-    """Return the curve shapes and the residual deficit of the baselines that the tests speak for.
+def _family(data: ComponentData, seed: int) -> tuple[CurveGrid, Measurement]:
+    """Return the curve shapes and the reading of the tests that the tests speak for.
 
     Each is fitted given the other, shapes last.
     """
     full = curve_grid(float(np.median(data.followed.error)))
     grid = choose_shapes(data.followed, full, seed=seed)
     _, group = np.unique(data.modality.astype(str), return_inverse=True)
-    residual = residual_deficit(data.followed, grid, group.astype(np.int64))
-    return choose_shapes(data.followed.above_residual(residual), full, seed=seed), residual
+    measurement = profile_measurement(data.followed, grid, group.astype(np.int64), seed=seed)
+    return choose_shapes(measurement.read(data.followed), full, seed=seed), measurement
 
 
 def last_deficits(data: ComponentData, names: tuple[str, ...]) -> Floats:
@@ -110,10 +112,10 @@ def _held_out_below(
     table: NDArray[np.float32], top: Floats, fold: Ints, last: Floats,
 ) -> dict[str, Floats]:  # fmt: skip
     """Return, from the fold that left each athlete out, the probability of reading below δ."""
-    grid, residual = model.grid, model.residual_deficit
+    grid, measurement = model.grid, model.measurement
     means = np.ascontiguousarray(means[data.starts])
-    spread, limit = model.curve.spread, delta + residual
-    below = {"model": probability_below(grid, means, spread, data.followed, limit)}
+    read, limit = measurement.read(data.followed), delta + measurement.residual_deficit
+    below = {"model": probability_below(grid, means, model.curve.spread, read, limit)}
     owner_fold = np.repeat(fold, np.diff(data.followed.offsets))
     for k in np.unique(fold):
         train, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
@@ -123,7 +125,7 @@ def _held_out_below(
         )  # fmt: skip
         found = probabilities_below(
             baselines, grid, data.followed.take(held), data.modality[held], last[held],
-            delta, residual,
+            delta, measurement,
         )  # fmt: skip
         for name, p in found.items():
             below.setdefault(name, np.empty(owner_fold.size))[owner_fold == k] = p
@@ -131,7 +133,7 @@ def _held_out_below(
 
 
 def _component_model(
-    data: ComponentData, fit: Fit, grid: CurveGrid, residual: float
+    data: ComponentData, fit: Fit, grid: CurveGrid, measurement: Measurement
 ) -> ComponentModel:
     seen = ~np.isnan(data.X).all(axis=0)
     low, high = np.full(seen.size, np.nan), np.full(seen.size, np.nan)
@@ -142,7 +144,7 @@ def _component_model(
         index_test=data.index_test,
         curve=fit.model,
         grid=grid,
-        residual_deficit=residual,
+        measurement=measurement,
         follow_up_h=float(np.quantile(data.followed.hours, FOLLOW_UP_QUANTILE)),
         seen_low=low - margin,
         seen_high=high + margin,
@@ -165,7 +167,8 @@ def _figures(
         "spread_log_amplitude": float(fit.model.spread[0]),
         "spread_log_tau": float(fit.model.spread[1]),
         "held_out_evidence_gain": fit.evidence - fit.null_evidence,
-        "residual_deficit": model.residual_deficit,
+        "error_scale": model.measurement.error_scale,
+        "residual_deficit": model.measurement.residual_deficit,
         "population_evidence": null_evidence,
         "curve_shapes": float(grid.slow.size),
         "curve_weight_at_edge": float(grid.weights[edge].sum()),

@@ -109,7 +109,9 @@ def _load(queries: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
     base = queries.select("athlete", "as_of_s").join(
         first, on="athlete", how="left", maintain_order="left"
     )
-    return wide.with_columns(since=(base["as_of_s"] - base["start"]) / DAY_S).select(_load_columns())
+    return wide.with_columns(since=(base["as_of_s"] - base["start"]) / DAY_S).select(
+        _load_columns()
+    )
 
 
 def _window(
@@ -266,7 +268,9 @@ def _markers(queries: pl.DataFrame, markers: pl.DataFrame) -> pl.DataFrame:
         age = queries["as_of_s"] - last["at_s"]
         fresh = last.with_columns(age=age).select(
             pl.when(pl.col("age") < MARKER_AGE_S).then("ln").alias(f"{name}_ln"),
-            pl.when(pl.col("age") < MARKER_AGE_S).then(pl.col("age") / DAY_S).alias(f"{name}_age_d"),
+            pl.when(pl.col("age") < MARKER_AGE_S)
+            .then(pl.col("age") / DAY_S)
+            .alias(f"{name}_age_d"),
         )
         columns.append(fresh)
     return pl.concat(columns, how="horizontal")

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from conftest import SMALL
+from small_cohorts import SPECS
+
+from nmr_ml.features.contract import feature_contract
+from training.card import beats_baseline, brier_json
+from training.config import load_config
+from training.dataset import component_data
+from training.fitting import FOLLOW_UP_QUANTILE, RANGE_MARGIN, fit_component, last_deficits
+
+if TYPE_CHECKING:
+    from nmr_ml.bundle import Bundle
+    from nmr_ml.cohort import Cohort
+    from training.dataset import ComponentData
+
+NAMES = feature_contract().names
+CONFIG = load_config(None, SMALL)
+
+
+@pytest.fixture(scope="module")
+def power(sim_cohort: Cohort) -> ComponentData:
+    return component_data(sim_cohort, SPECS, CONFIG.landmarks_h)["power"]
+
+
+def test_the_model_knows_what_it_learnt_from(bundle: Bundle, power: ComponentData) -> None:
+    model = bundle.components["power"]
+    assert model.index_test == power.index_test
+    assert model.episodes_n == len(power.athlete)
+    assert model.athletes_n == len(set(power.athlete))
+    assert model.follow_up_h == np.quantile(power.followed.hours, FOLLOW_UP_QUANTILE)
+    assert model.grid.weights.sum() == pytest.approx(1.0)
+    assert model.residual_deficit >= 0
+
+
+def test_the_seen_range_is_that_of_training_with_a_margin(
+    bundle: Bundle, power: ComponentData
+) -> None:
+    model, column = bundle.components["power"], NAMES.index("session_load_au")
+    low, high = np.nanmin(power.X[:, column]), np.nanmax(power.X[:, column])
+    assert model.seen_low[column] == pytest.approx(low - RANGE_MARGIN * (high - low))
+    assert model.seen_high[column] == pytest.approx(high + RANGE_MARGIN * (high - low))
+    never = np.isnan(power.X).all(axis=0)
+    assert never.any()
+    assert np.isnan(model.seen_low[never]).all()
+    assert not np.isnan(model.seen_low[~never]).any()
+    assert not model.out_of_distribution(power.X, np.ones(len(NAMES), bool)).any()
+
+
+def test_the_last_deficit_is_the_feature_at_the_clock_start(power: ComponentData) -> None:
+    last = last_deficits(power, NAMES)
+    assert last.shape == (len(power.athlete),)
+    column = power.X[power.landmark_h == 0, NAMES.index("index_deficit_last")]
+    assert np.array_equal(np.sort(last), np.sort(column), equal_nan=True)
+    assert np.isfinite(last).any()
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+def test_features_of_other_episodes_do_not_beat_the_baseline(power: ComponentData) -> None:
+    rows = np.random.default_rng(0).permutation(len(power.X))
+    X = power.X[rows].copy()
+    # The baseline of persistence reads one of the features.
+    last = NAMES.index("index_deficit_last")
+    X[:, last] = power.X[:, last]
+    fitted = fit_component(replace(power, X=X), SPECS, NAMES, CONFIG)
+    assert not beats_baseline(brier_json(fitted.brier))
+    assert fitted.figures["held_out_evidence_gain"] < 0.05

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from test_training_gate import GOOD, card
+
+from nmr_ml.bundle import MODEL_NAME, load_bundle
+from nmr_ml.errors import OutsideError
+from nmr_ml.home import home
+from nmr_ml.registry import CANDIDATE, EXPERIMENT, client, resolve, tags_of
+from training.tracking import log_experiment, metrics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from registered import Registry
+
+
+def test_metrics_are_the_cards_numbers_under_flat_names() -> None:
+    content = card(power=GOOD, central=None)
+    scores = content["components"]["power"]["held_out_brier"]
+    scores["by_window"] = {"24": {"model": 0.1, "modality_median": 0.2}}
+    for name, component in content["components"].items():
+        component["figures"] = {"rounds": 7.0 if name == "power" else 3.0}
+    assert metrics(content) == {
+        "power.brier.model": pytest.approx(0.18),
+        "power.brier.modality_median": 0.2,
+        "power.brier.overall_median": 0.22,
+        "power.brier.persistence": 0.24,
+        "power.brier_24h.model": 0.1,
+        "power.brier_24h.modality_median": 0.2,
+        "power.brier_vs.modality_median.value": -0.02,
+        "power.brier_vs.modality_median.lower": -0.03,
+        "power.brier_vs.modality_median.upper": -0.01,
+        "power.rounds": 7.0,
+        "central.rounds": 3.0,
+    }
+
+
+def test_an_interval_without_ends_is_no_metric() -> None:
+    content = card(power=(-0.02, None, None))  # type: ignore[arg-type]
+    content["components"]["power"]["figures"] = {}
+    content["components"]["power"]["held_out_brier"]["by_window"] = {}
+    assert (
+        set(metrics(content)) & {f"power.brier_vs.modality_median.{k}" for k in ("lower", "upper")}
+        == set()
+    )
+
+
+@pytest.mark.slow
+def test_a_run_holds_parameters_data_scores_and_the_card(registry: Registry) -> None:
+    trained = registry.trained
+    run = client().get_run(trained.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {
+        name: json.dumps(value) for name, value in registry.config.model_dump(mode="json").items()
+    }
+    assert run.data.metrics == pytest.approx(metrics(trained.card))
+    assert run.data.tags["nmr.bundle_sha256"] == trained.digest
+    (data,) = run.inputs.dataset_inputs
+    (cohort,) = trained.card["trained_on"]
+    assert data.dataset.name == cohort["name"]
+    assert cohort["fingerprint"].startswith(data.dataset.digest)
+    path = client().download_artifacts(trained.run_id, "card.json", str(home()))
+    with open(path) as stream:  # noqa: PTH123
+        assert json.load(stream) == json.loads(json.dumps(trained.card))
+
+
+@pytest.mark.slow
+def test_the_version_is_the_candidate_and_knows_its_content(registry: Registry) -> None:
+    found = client().get_model_version_by_alias(MODEL_NAME, CANDIDATE)
+    assert str(found.version) == registry.trained.version == "1"
+    assert found.run_id == registry.trained.run_id
+    assert tags_of(client(), "1")["nmr.bundle_sha256"] == registry.trained.digest
+    assert load_bundle(resolve("1")).digest == registry.trained.digest
+
+
+@pytest.mark.slow
+def test_the_artefact_is_data_and_no_code(registry: Registry) -> None:
+    import mlflow
+
+    assert client()
+    folder = mlflow.artifacts.download_artifacts("models:/nmr/1", dst_path=str(home() / "got"))
+    from pathlib import Path
+
+    suffixes = {file.suffix for file in Path(folder).rglob("*") if file.is_file()}
+    assert suffixes <= {".json", ".txt", ".yaml", ""}
+    described = (Path(folder) / "MLmodel").read_text()
+    assert "nmr_ml" in described
+    assert "python_function" not in described
+    assert "pickle" not in described
+
+
+class Interrupting(dict[str, Any]):
+    """A card at whose reading somebody presses Ctrl-C."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_is_not_finished_and_moves_no_alias(
+    registry: Registry, tiny_bundle: Path
+) -> None:
+    trained_on = registry.trained.card["trained_on"]
+    interrupted = Interrupting(registry.trained.card)
+    with pytest.raises(KeyboardInterrupt):
+        log_experiment(tiny_bundle, interrupted, registry.config, trained_on, "0" * 64)
+    _unchanged(registry)
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_moves_no_alias(registry: Registry, tmp_path: Path) -> None:
+    trained = registry.trained
+    with pytest.raises(OutsideError) as caught:
+        log_experiment(
+            tmp_path / "gone", trained.card, registry.config, trained.card["trained_on"], "0" * 64
+        )
+    assert caught.value.code == "registry_unreachable"
+    _unchanged(registry)
+
+
+def _unchanged(registry: Registry) -> None:
+    experiment = client().get_experiment_by_name(EXPERIMENT)
+    runs = client().search_runs([experiment.experiment_id])
+    assert len(runs) == 2
+    (broken,) = (run for run in runs if run.info.run_id != registry.trained.run_id)
+    assert broken.info.status in {"FAILED", "KILLED"}
+    assert str(client().get_model_version_by_alias(MODEL_NAME, CANDIDATE).version) == "1"
+    assert len(client().search_model_versions(f"name='{MODEL_NAME}'")) == 1
+
+
+@pytest.mark.slow
+def test_a_second_run_makes_the_next_version(registry: Registry) -> None:
+    assert registry.add_version() == "2"
+    assert str(client().get_model_version_by_alias(MODEL_NAME, CANDIDATE).version) == "2"
