@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import lightgbm as lgb
@@ -17,6 +17,7 @@ from nmr_ml.features.contract import FeatureContract, feature_contract
 from nmr_ml.home import writing_folder
 from nmr_ml.latent import BoostedCurve
 from nmr_ml.measurement import Measurement
+from nmr_ml.posterior import ReadOffCache
 from nmr_ml.testspec import COMPONENTS, TestSpec
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Bundle:
         SHA-256 over the manifest: the identity of the content.
     version : str
         The registry's number, or ``sha-`` and the start of `digest` for a folder.
+    tables : ReadOffCache
+        What was tabulated for a δ is kept for the next prediction.
     """
 
     components: Mapping[str, ComponentModel]
@@ -66,6 +69,7 @@ class Bundle:
     golden: Mapping[str, Any]
     digest: str = ""
     version: str = ""
+    tables: ReadOffCache = field(default_factory=ReadOffCache, repr=False, compare=False)
 
     @property
     def model_name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import warnings
 import zlib
 from contextlib import contextmanager
@@ -245,3 +246,19 @@ def line_numbers(path: Path, positions: NDArray[np.intp]) -> NDArray[np.int64]:
     with _readable(path):
         lines = np.fromiter((line for line, _ in _records(path)), dtype=np.int64)
     return lines[positions + 1]
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 over the names and contents of the files that are read from `path`.
+
+    `truth` and the quarantine are not among them.
+    """
+    total = hashlib.sha256()
+    tables, _ = find_tables(path)
+    read = [table for name, table in tables.items() if name in TABLES]
+    parts = [part for table in read for part in (table.rglob("*") if table.is_dir() else [table])]
+    for file in sorted([path / DESCRIPTION, *(part for part in parts if part.is_file())]):
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{file.relative_to(path).as_posix()} {digest}\n".encode())
+    return total.hexdigest()

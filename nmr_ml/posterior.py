@@ -71,6 +71,31 @@ def read_off(grid: CurveGrid, delta: float, at_h: tuple[float, ...] = (24.0,)) -
     )
 
 
+class ReadOffCache:
+    """The tables made last: to make one costs more than a prediction from it.
+
+    Parameters
+    ----------
+    size : int
+        Tables kept; a default δ for each component needs four, a request may bring its own.
+    """
+
+    def __init__(self, size: int = 16) -> None:
+        self._size = size
+        self._tables: dict[tuple[str, float, tuple[float, ...]], ReadOff] = {}
+
+    def get(
+        self, component: str, grid: CurveGrid, delta: float, at_h: tuple[float, ...]
+    ) -> ReadOff:
+        """Return ``read_off(grid, delta, at_h)``, from before where it is still there."""
+        key = (component, delta, at_h)
+        if key not in self._tables:
+            while len(self._tables) >= self._size:
+                self._tables.pop(next(iter(self._tables)))
+            self._tables[key] = read_off(grid, delta, at_h)
+        return self._tables[key]
+
+
 @njit(cache=True, nogil=True)
 def _posterior(
     mean: Floats, spread: Floats, hours: Floats, deficit: Floats, error: Floats, shared: float,

@@ -19,7 +19,7 @@ from nmr_ml.features.engine import completeness
 from nmr_ml.history import build_history
 from nmr_ml.inputs import may_be_minor, model_inputs
 from nmr_ml.labels import followed_tests
-from nmr_ml.posterior import CURVE_H, read_off
+from nmr_ml.posterior import CURVE_H
 from nmr_ml.reasons import Abstain, Notice
 from nmr_ml.redflags import red_flagged
 from nmr_ml.targets import at_landmarks, at_moment, expand, of_episode
@@ -280,7 +280,7 @@ def _fill(
 ) -> None:  # fmt: skip
     delta = _delta(bundle.specs[model.index_test].delta, model.component, options)
     hours = CURVE_H if options.curves else DEFICIT_H
-    table = read_off(model.grid, delta, hours)
+    table = bundle.tables.get(model.component, model.grid, delta, hours)
     since_h = (queries.as_of_s[rows] - queries.clock_start_s[rows]) / 3600.0
     at_h = np.column_stack([since_h, np.tile([*P_H, *hours], (rows.size, 1))])
     found = answer(model, table, X[rows], seen, at_h)

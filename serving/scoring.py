@@ -15,11 +15,10 @@ import pyarrow.parquet as pq
 
 from nmr_ml.cohort import Cohort, Warned
 from nmr_ml.errors import DataError
-from nmr_ml.folder import DESCRIPTION, find_tables
+from nmr_ml.folder import fingerprint
 from nmr_ml.home import writing_file
 from nmr_ml.predict import predict
 from nmr_ml.reader import read_cohort
-from nmr_ml.tables import TABLES
 from nmr_ml.testspec import shipped_testspecs
 from serving.answers import SCHEMA, table
 
@@ -152,7 +151,7 @@ def plan(cohort: Path, bundle: Bundle, options: Options, bucket: int) -> dict[st
         "model_name": bundle.model_name,
         "model_version": bundle.model_version,
         "model_digest": bundle.digest,
-        "cohort": _fingerprint(cohort),
+        "cohort": fingerprint(cohort),
         "test_catalogue": _catalogue_hash(),
         "landmarks_h": None if options.as_of else list(options.landmarks_h),
         "as_of": options.as_of.astimezone(UTC).isoformat() if options.as_of else None,
@@ -165,19 +164,6 @@ def plan(cohort: Path, bundle: Bundle, options: Options, bucket: int) -> dict[st
 def _catalogue_hash() -> str:
     specs = {name: spec.model_dump(mode="json") for name, spec in shipped_testspecs().items()}
     return hashlib.sha256(json.dumps(specs, sort_keys=True).encode()).hexdigest()
-
-
-def _fingerprint(cohort: Path) -> str:
-    """Return the SHA-256 over the names and the contents of the files that are read."""
-    total = hashlib.sha256()
-    tables, _ = find_tables(cohort)
-    read = [path for name, path in tables.items() if name in TABLES]
-    parts = [part for path in read for part in (path.rglob("*") if path.is_dir() else [path])]
-    for file in sorted([cohort / DESCRIPTION, *(part for part in parts if part.is_file())]):
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        total.update(f"{file.relative_to(cohort).as_posix()} {digest}\n".encode())
-    return total.hexdigest()
 
 
 def _compare(out: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -24,8 +24,7 @@ def refused(bundle: Bundle) -> bool:
     try:
         check_golden(bundle)
     except DataError as error:
-        assert error.code == "golden_rows_differ"
-        return True
+        return error.code == "golden_rows_differ"
     return False
 
 

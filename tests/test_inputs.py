@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from small_cohorts import SPECS, at, history_of, person, session, small_cohort
 
 from nmr_ml.episodes import find_episodes
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.history import History
 from nmr_ml.inputs import may_be_minor, model_inputs
-from nmr_ml.queries import Queries
 from nmr_ml.targets import at_landmarks, expand
+
+if TYPE_CHECKING:
+    from nmr_ml.history import History
+    from nmr_ml.queries import Queries
 
 
 def asked(birth_year: float) -> tuple[History, Queries]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -153,7 +154,7 @@ def test_a_larger_delta_never_takes_longer(
         asked(mean, spread, seen, LEVELS, np.array([24.0, 72.0]), read_off(GRID, delta))
         for delta in (1.3, 2.6, 5.2)
     ]
-    for (longer, less), (shorter, more) in zip(found, found[1:], strict=False):
+    for (longer, less), (shorter, more) in itertools.pairwise(found):
         # Interpolation between nodes may differ by less than their distance.
         assert (shorter <= longer * 1.1 + 0.5).all()
         assert (more >= less - 0.02).all()

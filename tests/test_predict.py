@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from small_cohorts import at, measured, person, rested, session, small_cohort
 
-from nmr_ml.cohort import Cohort
 from nmr_ml.component import INTERVAL_LEVEL
 from nmr_ml.episodes import find_episodes
 from nmr_ml.errors import DataError, UsageError
@@ -26,8 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nmr_ml.bundle import Bundle
+    from nmr_ml.cohort import Cohort
 
-CONTRACT = ["athlete_id", "episode_id", "kind", "component", "index_test", "clock_start", "as_of", "status", "reason", "recovery_h", "lower_h", "upper_h", "interval_level", "upper_unbounded", "remaining_h", "recovered_at", "p_now", "p_24h", "p_48h", "p_72h", "p_96h", "deficit_24h", "deficit_48h", "deficit_72h", "delta", "delta_unit", "limiting", "extrapolated", "out_of_distribution", "evidence", "confidence", "completeness", "drivers", "model_name", "model_version", "contract_hash"]
+CONTRACT = [
+    "athlete_id", "episode_id", "kind", "component", "index_test", "clock_start", "as_of",
+    "status", "reason", "recovery_h", "lower_h", "upper_h", "interval_level", "upper_unbounded",
+    "remaining_h", "recovered_at", "p_now", "p_24h", "p_48h", "p_72h", "p_96h", "deficit_24h",
+    "deficit_48h", "deficit_72h", "delta", "delta_unit", "limiting", "extrapolated",
+    "out_of_distribution", "evidence", "confidence", "completeness", "drivers", "model_name",
+    "model_version", "contract_hash",
+]  # fmt: skip
 PREDICTED = [
     "recovery_h", "lower_h", "upper_h", "remaining_h", "p_now", "p_24h", "p_48h", "p_72h", "p_96h",
     "deficit_24h", "deficit_48h", "deficit_72h",

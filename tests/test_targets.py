@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from small_cohorts import at, at_s, history_of, session, small_cohort
 
 from nmr_ml.episodes import Episodes, find_episodes
 from nmr_ml.errors import DataError, UsageError
-from nmr_ml.history import History
 from nmr_ml.targets import Targets, at_landmarks, at_moment, expand, of_episode
+
+if TYPE_CHECKING:
+    from nmr_ml.history import History
 
 
 def example() -> tuple[History, Episodes]:

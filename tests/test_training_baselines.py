@@ -9,6 +9,7 @@ from small_cohorts import followed_of
 
 from nmr_ml.curve import CurveGrid, likelihood_tables
 from nmr_ml.labels import Followed, no_tests
+from nmr_ml.measurement import Measurement
 from nmr_ml.posterior import probability_below, read_off, recovery_quantiles
 from training.baselines import (
     ANY,
@@ -25,7 +26,7 @@ GRID = CurveGrid(
     np.linspace(np.log(0.3), np.log(60), 20), np.linspace(np.log(3), np.log(400), 20),
     np.array([1.0]), np.array([1.0]), np.array([1.0]),
 )  # fmt: skip
-DELTA, RESIDUAL = 2.6, 0.4
+DELTA, MEASUREMENT = 2.6, Measurement(error_scale=1.3, residual_deficit=0.4)
 LEVELS = np.array([0.1, 0.5, 0.9])
 
 
@@ -67,15 +68,15 @@ def test_probabilities_come_from_the_curve_of_the_modality(fitted: Baselines) ->
     followed, modality, last = example()
     modality = modality.copy()
     modality[3] = "curling"  # never seen: the overall curve stands for it
-    found = probabilities_below(fitted, GRID, followed, modality, last, DELTA, RESIDUAL)
+    found = probabilities_below(fitted, GRID, followed, modality, last, DELTA, MEASUREMENT)
     assert list(found) == [MODALITY, OVERALL, PERSISTENCE]
     for method, row, name in (
         (MODALITY, 0, "cycling"), (MODALITY, 70, "soccer"), (MODALITY, 3, ANY),
         (OVERALL, 70, ANY), (OVERALL, 0, ANY),
     ):  # fmt: skip
         mean, spread = fitted.by_modality[name]
-        one = followed.take(np.array([row]))
-        expected = probability_below(GRID, mean[None, :], spread, one, DELTA + RESIDUAL)
+        one = MEASUREMENT.read(followed.take(np.array([row])))
+        expected = probability_below(GRID, mean[None, :], spread, one, DELTA + 0.4)
         assert found[method][3 * row : 3 * row + 3] == pytest.approx(expected)
     expected = norm.cdf((DELTA - np.nan_to_num(last)) / fitted.persistence_sd)
     assert found[PERSISTENCE] == pytest.approx(np.repeat(expected, 3))

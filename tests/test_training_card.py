@@ -60,7 +60,7 @@ def test_the_card_of_a_bundle_says_what_it_is_for_and_how_good(bundle: Bundle) -
         assert component["index_test"] == model.index_test
         assert component["figures"]["athletes"] == model.athletes_n
         assert component["figures"]["episodes"] == model.episodes_n
-        assert component["figures"]["residual_deficit"] == model.residual_deficit
+        assert component["figures"]["residual_deficit"] == model.measurement.residual_deficit
         assert component["held_out_brier"]["tests_n"] > 0
         assert set(component["held_out_brier"]["score"]) == {
             "model", "modality_median", "overall_median", "persistence",

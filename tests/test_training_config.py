@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from nmr_ml.errors import UsageError
 from nmr_ml.home import home
 from training.config import TrainConfig, load_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_shipped_configuration_is_valid() -> None:

@@ -47,16 +47,16 @@ def test_errors_against_truth_are_those_of_the_predictions(
     scored: Evaluation, bundle: Bundle, sim_cohort: Cohort, sim_cohort_path: Path
 ) -> None:
     frame = predict(bundle, sim_cohort, Options()).frame
-    truth = read_truth(sim_cohort_path)
+    truth = read_truth(sim_cohort_path).rename(columns={"recovery_h": "true_h"})
     for name, component in scored.components.items():
         delta = bundle.specs[bundle.components[name].index_test].delta
-        told = truth[(truth["component"] == name) & np.isclose(truth["delta"], delta)]
-        both = frame[frame["component"] == name].merge(told, on="episode_id")
+        right = (truth["component"] == name) & np.isclose(truth["delta"], delta)
+        both = frame[frame["component"] == name].merge(
+            truth.loc[right, ["episode_id", "true_h"]], on="episode_id"
+        )
         both = both[both["status"] == "ok"]
         assert component["truth"]["episodes"]["n"] == len(both) > 300
-        error = both["recovery_h"] - both["recovery_h_y"] if "recovery_h_y" in both else None
-        if error is None:
-            error = both["recovery_h_x"] - both["recovery_h_y"]
+        error = both["recovery_h"] - both["true_h"]
         assert component["truth"]["model"]["mae_h"] == pytest.approx(error.abs().mean(), rel=1e-6)
         assert component["truth"]["model"]["bias_h"] == pytest.approx(error.mean(), abs=1e-6)
 

@@ -35,7 +35,7 @@ def test_the_model_knows_what_it_learnt_from(bundle: Bundle, power: ComponentDat
     assert model.athletes_n == len(set(power.athlete))
     assert model.follow_up_h == np.quantile(power.followed.hours, FOLLOW_UP_QUANTILE)
     assert model.grid.weights.sum() == pytest.approx(1.0)
-    assert model.residual_deficit >= 0
+    assert model.measurement.residual_deficit >= 0
 
 
 def test_the_seen_range_is_that_of_training_with_a_margin(
@@ -64,10 +64,6 @@ def test_the_last_deficit_is_the_feature_at_the_clock_start(power: ComponentData
 @pytest.mark.statistical
 def test_features_of_other_episodes_do_not_beat_the_baseline(power: ComponentData) -> None:
     rows = np.random.default_rng(0).permutation(len(power.X))
-    X = power.X[rows].copy()
-    # The baseline of persistence reads one of the features.
-    last = NAMES.index("index_deficit_last")
-    X[:, last] = power.X[:, last]
-    fitted = fit_component(replace(power, X=X), SPECS, NAMES, CONFIG)
+    fitted = fit_component(replace(power, X=power.X[rows]), SPECS, NAMES, CONFIG)
     assert not beats_baseline(brier_json(fitted.brier))
-    assert fitted.figures["held_out_evidence_gain"] < 0.05
+    assert fitted.figures["held_out_evidence_gain"] < 0.02

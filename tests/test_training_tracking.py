@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,6 @@ from nmr_ml.registry import CANDIDATE, EXPERIMENT, client, resolve, tags_of
 from training.tracking import log_experiment, metrics
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from registered import Registry
 
 
@@ -64,8 +63,7 @@ def test_a_run_holds_parameters_data_scores_and_the_card(registry: Registry) -> 
     assert data.dataset.name == cohort["name"]
     assert cohort["fingerprint"].startswith(data.dataset.digest)
     path = client().download_artifacts(trained.run_id, "card.json", str(home()))
-    with open(path) as stream:  # noqa: PTH123
-        assert json.load(stream) == json.loads(json.dumps(trained.card))
+    assert json.loads(Path(path).read_text()) == json.loads(json.dumps(trained.card))
 
 
 @pytest.mark.slow
@@ -81,13 +79,11 @@ def test_the_version_is_the_candidate_and_knows_its_content(registry: Registry) 
 def test_the_artefact_is_data_and_no_code(registry: Registry) -> None:
     import mlflow
 
-    assert client()
-    folder = mlflow.artifacts.download_artifacts("models:/nmr/1", dst_path=str(home() / "got"))
-    from pathlib import Path
-
-    suffixes = {file.suffix for file in Path(folder).rglob("*") if file.is_file()}
+    uri = f"models:/{client().get_model_version(MODEL_NAME, registry.latest).name}/1"
+    folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(home() / "got")))
+    suffixes = {file.suffix for file in folder.rglob("*") if file.is_file()}
     assert suffixes <= {".json", ".txt", ".yaml", ""}
-    described = (Path(folder) / "MLmodel").read_text()
+    described = (folder / "MLmodel").read_text()
     assert "nmr_ml" in described
     assert "python_function" not in described
     assert "pickle" not in described

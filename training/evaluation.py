@@ -9,6 +9,7 @@ import numpy as np
 
 from nmr_ml.bundle import load_bundle
 from nmr_ml.errors import DataError
+from nmr_ml.folder import fingerprint
 from nmr_ml.labels import no_tests
 from nmr_ml.posterior import probability_below, read_off, recovery_quantiles
 from nmr_ml.reader import read_cohort, read_truth
@@ -16,7 +17,6 @@ from nmr_ml.registry import resolve
 from training.baselines import MODALITY, Baselines, probabilities_below, time_quantiles
 from training.card import brier_json
 from training.dataset import component_data
-from training.experiment import fingerprint
 from training.fitting import last_deficits
 from training.scores import brier, time_scores
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nmr_ml.bundle import Bundle, load_bundle, save_bundle
 from nmr_ml.errors import DataError
 from nmr_ml.features.contract import feature_contract
+from nmr_ml.folder import fingerprint
 from nmr_ml.golden import golden_rows
 from nmr_ml.reader import read_cohort
 from nmr_ml.testspec import COMPONENTS, load_testspecs
@@ -170,15 +170,3 @@ def describe(path: Path, cohort: Cohort) -> dict[str, Any]:
         "rows": {name: count.used for name, count in cohort.counts.items()},
         "quarantined": sum(count.quarantined for count in cohort.counts.values()),
     }
-
-
-def fingerprint(path: Path) -> str:
-    """Return the SHA-256 over the names and contents of the files of a cohort folder."""
-    total = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        name = file.relative_to(path).as_posix()
-        if name.startswith(("quarantine/", "truth.")):
-            continue
-        with file.open("rb") as stream:
-            total.update(f"{name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()

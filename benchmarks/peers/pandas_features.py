@@ -99,7 +99,7 @@ def _window_columns(sums: dict[tuple[str, int], np.ndarray]) -> dict[str, np.nda
 def _averages(queries: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Average daily loads, a day without a session being 0, up to the day before."""
     days = sessions["at_s"] // DAY_S
-    daily = sessions["load"].groupby([days, sessions["athlete"]]).sum().unstack(fill_value=0.0)
+    daily = sessions["load"].groupby([days, sessions["athlete"]]).sum().unstack()  # noqa: PD010
     daily = daily.reindex(range(days.min(), int(queries["as_of_s"].max()) // DAY_S + 1))
     daily = daily.fillna(0.0)
     day = (queries["as_of_s"] // DAY_S - 1).to_numpy()
