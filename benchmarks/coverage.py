@@ -38,8 +38,8 @@ HEAD = (
     "",
 )
 SINCE = (
-    "No night can lie between a session and its own end, so these are missing at landmark 0. Of the",
-    "episodes that are still open 24 h after the session they have:",
+    "No night lies between a session and its own end, so these are missing at landmark 0. Of the",
+    "episodes that are still open 24 h after the session so many have them:",
 )
 #: Columns that are always there or no data of the athlete.
 NOT_DATA = ("_id", "_at", "time_precision", "device", "below_loq")
@@ -92,7 +92,7 @@ def _constant(frames: dict[str, pd.DataFrame]) -> list[str]:
     """List the features that are there and say nothing, because they never differ."""
     lines = ["They have values, and no information within the set.", ""]
     for label, frame in frames.items():
-        values = frame.max()
+        values = frame.max().round(9) + 0.0
         same = values[(frame.max() - frame.min()).abs() < SAME]
         lines.append(f"- {label}: {', '.join(f'`{n}` ({v:.3g})' for n, v in same.items())}")
     return lines

@@ -41,20 +41,29 @@ class Targets:
     superseded: int = 0
 
 
-def at_landmarks(episodes: Episodes, landmarks_h: Sequence[float]) -> Targets:
-    """Return every episode at each landmark, except after the athlete's next loading session.
+def parse_landmarks(text: str) -> tuple[float, ...]:
+    """Read ``0,24,48`` as hours after the clock start.
 
     Raises
     ------
     UsageError
-        ``landmark_negative``: before its clock start an episode is not known.
+        ``landmark_invalid``; before its clock start an episode is not known.
     """
-    if bad := [h for h in landmarks_h if not 0 <= h < np.inf]:
+    try:
+        hours = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        hours = (np.nan,)
+    if not all(0 <= h < np.inf for h in hours):
         raise UsageError(
-            "landmark_negative",
-            f"A landmark of {bad[0]:g} h was asked for, expected hours from 0 on.",
-            "Count landmarks from the end of the session, for example 0,24,48.",
+            "landmark_invalid",
+            f"--landmarks {text!r} is not understood, expected hours from 0 on.",
+            "Count them from the end of the session and write them with commas: 0,24,48.",
         )
+    return hours
+
+
+def at_landmarks(episodes: Episodes, landmarks_h: Sequence[float]) -> Targets:
+    """Return every episode at each landmark, except after the athlete's next loading session."""
     every = np.arange(len(episodes))
     offsets_s = np.unique(np.round(np.asarray(landmarks_h) * 3600).astype(np.int64))
     episode = np.repeat(every, offsets_s.size)

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from nmr_ml.episodes import EXERTION, find_episodes
-from nmr_ml.errors import UsageError
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.history import NEVER_S, build_history
 from nmr_ml.inputs import model_inputs
@@ -28,24 +27,6 @@ if TYPE_CHECKING:
     from nmr_ml.labels import Followed
     from nmr_ml.queries import Queries
     from nmr_ml.testspec import TestSpec
-
-
-def parse_landmarks(text: str) -> tuple[float, ...]:
-    """Read ``0,24,48`` as hours.
-
-    Raises
-    ------
-    UsageError
-        ``landmark_invalid``.
-    """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(
-            "landmark_invalid",
-            f"--landmarks {text!r} is not understood, expected hours after the clock start.",
-            "Write them with commas, for example 0,24,48.",
-        ) from error
 
 
 def training_frame(

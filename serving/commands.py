@@ -45,7 +45,9 @@ def score(
             "--landmarks and --as-of were both given.",
             "Give landmarks to look at every episode, or one time to look at each athlete then.",
         )
-    hours = _hours(landmarks or "0")
+    from nmr_ml.targets import parse_landmarks
+
+    hours = parse_landmarks(landmarks or "0")
     moment = None if as_of is None else _moment(as_of)
     from nmr_ml.bundle import load_bundle
     from nmr_ml.folder import read_description
@@ -112,17 +114,6 @@ def serve(
         from nmr_ml.registry import resolve
 
         server.serve(listener, resolve(model))
-
-
-def _hours(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            "landmarks_invalid",
-            f"--landmarks {text!r} is not a list of hours.",
-            "Write hours separated by commas, such as 0,24,48.",
-        ) from None
 
 
 def _moment(text: str) -> datetime:

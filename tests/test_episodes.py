@@ -80,7 +80,7 @@ def test_only_sessions_that_are_known_end_it() -> None:
         moments = [np.array([x], np.int64) for x in (0, at_s(0), at_s(as_of_h))]
         return int(next_loading_s(history, *moments)[0])
 
-    assert asked(59.9) == NEVER_S
+    assert asked(10) == asked(59.9) == NEVER_S
     assert asked(60) == at_s(28.5)
 
 

@@ -119,13 +119,18 @@ def test_the_spread_of_episodes_around_known_means_is_recovered() -> None:
 
 
 def test_the_spread_has_a_floor() -> None:
-    data, mean, _ = drawn(40, spread=(0.0, 0.0))
+    data, mean, _ = drawn(40, spread=(0.0, 0.0), noise=0.0)
     found, _ = refine_spread(data, GRID, mean, np.array([0.3, 0.3]), rounds=200)
     assert (found >= LEAST_SPREAD).all()
 
 
 def drawn(
-    n: int, *, spread: tuple[float, float] = (0.35, 0.45), effect: float = 0.5, seed: int = 0
+    n: int,
+    *,
+    spread: tuple[float, float] = (0.35, 0.45),
+    effect: float = 0.5,
+    seed: int = 0,
+    noise: float = 1.5,
 ) -> tuple[TrainingSet, np.ndarray, np.ndarray]:
     """Return simulated episodes whose amplitude depends on the first of two features."""
     rng = np.random.default_rng(seed)
@@ -137,7 +142,7 @@ def drawn(
     episodes = [
         [
             (h, np.exp(log_a[i]) * remaining(h, np.exp(log_tau[i]), GRID.slow[s], GRID.power[s])
-             + 1.5 * rng.normal(), 1.5)
+             + noise * rng.normal(), 1.5)
             for h in hours
         ]
         for i, s in enumerate(shape)

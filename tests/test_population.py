@@ -80,7 +80,9 @@ def test_groups_are_told_apart_and_small_ones_pulled_to_the_rest() -> None:
     assert both.mean == pytest.approx(mean, abs=0.15)
     few = np.concatenate([np.arange(500), np.arange(500, 505)])
     pulled = fit_population(table[few], top[few], grid, group[few])
-    assert mean[0, 0] < pulled.mean[1, 0] < both.mean[1, 0]
+    # Five episodes weigh a quarter of the 20 that the pooled mean is worth.
+    way = (pulled.mean[1, 0] - mean[0, 0]) / (mean[1, 0] - mean[0, 0])
+    assert 0.05 < way < 0.45
     one = fit_population(table, top, grid, np.zeros(1000, np.int64))
     assert both.evidence > one.evidence + 0.1
 

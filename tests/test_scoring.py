@@ -200,7 +200,7 @@ def test_json_has_no_infinity(bundle: Bundle, sim_cohort: Cohort) -> None:
     ("given", "code"),
     [
         ({"landmarks": "0", "as_of": "2024-02-20T00:00:00Z"}, "options_conflict"),
-        ({"landmarks": "0;24"}, "landmarks_invalid"),
+        ({"landmarks": "0;24"}, "landmark_invalid"),
         ({"as_of": "2024-02-20T00:00:00"}, "as_of_invalid"),
         ({"as_of": "today"}, "as_of_invalid"),
         ({"delta": "speed=2"}, "delta_invalid"),

@@ -8,7 +8,7 @@ from small_cohorts import at, at_s, history_of, session, small_cohort
 
 from nmr_ml.episodes import Episodes, find_episodes
 from nmr_ml.errors import DataError, UsageError
-from nmr_ml.targets import Targets, at_landmarks, at_moment, expand, of_episode
+from nmr_ml.targets import Targets, at_landmarks, at_moment, expand, of_episode, parse_landmarks
 
 if TYPE_CHECKING:
     from nmr_ml.history import History
@@ -68,12 +68,15 @@ def test_landmarks_are_sorted_and_each_taken_once() -> None:
     assert len(found) == len(set(found))
 
 
-@pytest.mark.parametrize("bad", [-1.0, np.inf, np.nan])
-def test_a_landmark_before_the_start_is_refused(bad: float) -> None:
-    _, episodes = example()
+def test_landmarks_are_read_from_text() -> None:
+    assert parse_landmarks("0,24, 48.5") == (0.0, 24.0, 48.5)
+
+
+@pytest.mark.parametrize("text", ["", "0;24", "24,x", "-1", "0,inf", "nan"])
+def test_landmarks_that_are_no_hours_from_0_on_are_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        at_landmarks(episodes, [0, bad])
-    assert caught.value.code == "landmark_negative"
+        parse_landmarks(text)
+    assert caught.value.code == "landmark_invalid"
 
 
 def test_a_moment_asks_for_the_latest_exertion_and_open_injuries() -> None:

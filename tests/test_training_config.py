@@ -41,7 +41,7 @@ def test_the_home_folder_overrides_the_shipped_file() -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("fold=3", "fold: "),  # an unknown key
+        ("fold=3", "fold is not a known key"),  # an unknown key
         ("folds", "has no value"),
         ("folds=1", "folds: "),
         ("folds=many", "folds: "),

@@ -9,11 +9,11 @@ from small_cohorts import SPECS, measured, rested, session, small_cohort
 
 from nmr_ml.bundle import MANIFEST, REGISTRATION, load_bundle
 from nmr_ml.errors import DataError
+from nmr_ml.folder import fingerprint
 from nmr_ml.golden import check_golden
 from nmr_ml.home import home
 from nmr_ml.registry import resolve
 from training.config import load_config
-from nmr_ml.folder import fingerprint
 from training.experiment import collect, describe, fit_components, train
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from small_cohorts import SPECS, at, measured, rested, session, small_cohort
 
-from nmr_ml.errors import UsageError
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.training_set import parse_landmarks, training_frame
+from nmr_ml.training_set import training_frame
 
 if TYPE_CHECKING:
     from nmr_ml.cohort import Cohort
@@ -26,14 +25,6 @@ def example() -> Cohort:
         for name, end in (("healed", at(58)), ("open", None))
     ]  # fmt: skip
     return small_cohort(sessions, tests, episodes=injuries)
-
-
-def test_landmarks_are_read_from_text() -> None:
-    assert parse_landmarks("0,24, 48.5") == (0.0, 24.0, 48.5)
-    for text in ("", "0;24", "24,x"):
-        with pytest.raises(UsageError) as caught:
-            parse_landmarks(text)
-        assert caught.value.code == "landmark_invalid"
 
 
 def test_keys_then_features_then_what_came_of_it() -> None:

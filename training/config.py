@@ -86,8 +86,10 @@ def load_config(path: Path | None = None, settings: Sequence[str] = ()) -> Train
         return TrainConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        unknown = first["type"] == "extra_forbidden"
         raise UsageError(
             "config_invalid",
-            f"{'.'.join(map(str, first['loc']))}: {first['msg']}.",
+            f"{key} is not a known key." if unknown else f"{key}: {first['msg']}.",
             f"Known keys: {', '.join(TrainConfig.model_fields)}.",
         ) from error

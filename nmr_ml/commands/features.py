@@ -24,7 +24,7 @@ def features(
     """Write the training set: features as of each landmark, and what came of each episode."""
     from nmr_ml import console
     from nmr_ml.errors import UsageError
-    from nmr_ml.training_set import parse_landmarks
+    from nmr_ml.targets import parse_landmarks
 
     hours = parse_landmarks(landmarks)
     if catalogue:
