@@ -129,8 +129,8 @@ def draw(record: Record) -> Figure:
         ax.grid(axis="x", color="#e6e6e6", linewidth=0.8)
         ax.set_axisbelow(True)
     figure.suptitle(
-        f"Six weeks of one athlete (PMData {ATHLETE}, {days[0].year}): what is on record, and the features as "
-        "of each noon",
+        f"Six weeks of one athlete (PMData {ATHLETE}, {days[0].year}): what is on record, and the "
+        "features as of each noon",
         x=0.01, ha="left", fontsize=12,
     )  # fmt: skip
     return figure

@@ -94,16 +94,10 @@ def posterior_moments(
     evidence = np.empty(n)
     centre = np.empty((n, 2))
     variance = np.empty((n, 2))
-    wa, wb = np.empty(n_a), np.empty(n_b)
     for q in range(n):
-        sum_a = 0.0
-        sum_b = 0.0
-        for i in range(n_a):
-            wa[i] = np.exp(-0.5 * ((log_amplitude[i] - mean[q, 0]) / spread[0]) ** 2)
-            sum_a += wa[i]
-        for j in range(n_b):
-            wb[j] = np.exp(-0.5 * ((log_tau[j] - mean[q, 1]) / spread[1]) ** 2)
-            sum_b += wb[j]
+        wa = np.exp(-0.5 * ((log_amplitude - mean[q, 0]) / spread[0]) ** 2)
+        wb = np.exp(-0.5 * ((log_tau - mean[q, 1]) / spread[1]) ** 2)
+        sum_a, sum_b = wa.sum(), wb.sum()
         total, a1, a2, b1, b2 = 0.0, 0.0, 0.0, 0.0, 0.0
         one = table[episode[q]]
         for i in range(n_a):
