@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pandas as pd
+
+from nmr_ml.reader import canonical_cohort
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 Row = dict[str, object]
 
@@ -51,3 +55,10 @@ GOOD: dict[str, Row] = {
         "onset_at": "2026-03-01T18:00:00+01:00",
     },
 }
+
+
+def read_rows(timezone: str = "Europe/Oslo", **rows: list[Row]) -> tuple[object, dict]:
+    raw = {"athletes": [ATHLETE], **rows}
+    return canonical_cohort(
+        "squad", timezone, {name: pd.DataFrame(of) for name, of in raw.items()}, now=NOW
+    )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from reader_rows import ATHLETE, GOOD, NOW
+from reader_rows import ATHLETE, GOOD, NOW, read_rows
 
 from nmr_ml.errors import DataError
 from nmr_ml.reader import read_cohort, read_truth
@@ -73,7 +73,7 @@ def _write(path: Path, form: str, rows: dict[str, pd.DataFrame]) -> None:
 
 
 def test_typed_parquet_and_csv_give_the_same_canonical_frames(tmp_path: Path) -> None:
-    cohort, _ = _read(**{name: [row] for name, row in GOOD.items()})
+    cohort, _ = read_rows(**{name: [row] for name, row in GOOD.items()})
     for fmt in ("parquet", "csv"):
         write_cohort(
             tmp_path / fmt, name="squad", timezone="Europe/Oslo", tables=cohort.tables, fmt=fmt

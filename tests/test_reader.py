@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reader_rows import ATHLETE, GOOD, NOW, Row
+from reader_rows import ATHLETE, GOOD, NOW, Row, read_rows
 
 from nmr_ml.errors import DataError
 from nmr_ml.reader import canonical_cohort
@@ -15,15 +15,8 @@ from nmr_ml.tables import TABLES
 from nmr_ml.testspec import shipped_testspecs
 
 
-def _read(timezone: str = "Europe/Oslo", **rows: list[Row]) -> tuple[object, dict]:
-    raw = {"athletes": [ATHLETE], **rows}
-    return canonical_cohort(
-        "squad", timezone, {name: pd.DataFrame(of) for name, of in raw.items()}, now=NOW
-    )
-
-
 def test_good_rows_are_used() -> None:
-    cohort, rejected = _read(**{name: [row] for name, row in GOOD.items()})
+    cohort, rejected = read_rows(**{name: [row] for name, row in GOOD.items()})
     assert all(frame.empty for frame in rejected.values())
     assert {name: count.used for name, count in cohort.counts.items()} == dict.fromkeys(TABLES, 1)
     assert cohort.warnings == ()
@@ -70,7 +63,7 @@ REFUSED: list[tuple[str, Row, Quarantine, str]] = [
 
 @pytest.mark.parametrize(("table", "change", "reason", "column"), REFUSED)
 def test_row_is_refused(table: str, change: Row, reason: Quarantine, column: str) -> None:
-    cohort, rejected = _read(**{table: [{**GOOD[table], **change}]})
+    cohort, rejected = read_rows(**{table: [{**GOOD[table], **change}]})
     (row,) = rejected[table].to_dict("records")
     assert (row["reason"], row["column"]) == (reason.value, column)
     assert reason.sentence in row["sentence"]
@@ -89,7 +82,7 @@ def test_row_is_refused(table: str, change: Row, reason: Quarantine, column: str
     ],
 )
 def test_second_row_is_refused(second: Row, reason: Quarantine) -> None:
-    cohort, rejected = _read(sessions=[GOOD["sessions"], {**GOOD["sessions"], **second}])
+    cohort, rejected = read_rows(sessions=[GOOD["sessions"], {**GOOD["sessions"], **second}])
     assert dict(rejected["sessions"]["reason"]) == {1: reason.value}
     assert len(cohort["sessions"]) == 1
 
@@ -107,27 +100,27 @@ def test_every_reason_has_a_case() -> None:
 
 def test_an_unusable_row_takes_no_usable_one_with_it() -> None:
     broken = {**GOOD["sessions"], "session_rpe": "11"}
-    cohort, rejected = _read(sessions=[broken, GOOD["sessions"]])
+    cohort, rejected = read_rows(sessions=[broken, GOOD["sessions"]])
     assert dict(rejected["sessions"]["reason"]) == {0: "out_of_range"}
     assert len(cohort["sessions"]) == 1
 
 
 def test_naive_times_need_a_timezone() -> None:
     naive = {**GOOD["sessions"], "started_at": "2026-03-01T17:00"}
-    _, rejected = _read("", sessions=[naive], nutrition=[GOOD["nutrition"]])
+    _, rejected = read_rows("", sessions=[naive], nutrition=[GOOD["nutrition"]])
     assert list(rejected["sessions"]["reason"]) == ["naive_time"]
     assert list(rejected["nutrition"]["reason"]) == ["naive_time"]
-    _, rejected = _read("", sessions=[GOOD["sessions"]])
+    _, rejected = read_rows("", sessions=[GOOD["sessions"]])
     assert rejected["sessions"].empty
 
 
 def test_athletes_that_cannot_be_used_leave_orphans() -> None:
-    _, rejected = _read(athletes=[{**ATHLETE, "sex": "m"}], sessions=[GOOD["sessions"]])
+    _, rejected = read_rows(athletes=[{**ATHLETE, "sex": "m"}], sessions=[GOOD["sessions"]])
     assert list(rejected["sessions"]["reason"]) == ["orphan"]
 
 
 def test_canonical_form() -> None:
-    cohort, _ = _read(**{name: [row] for name, row in GOOD.items()})
+    cohort, _ = read_rows(**{name: [row] for name, row in GOOD.items()})
     for name, table in TABLES.items():
         frame = cohort[name]
         assert tuple(frame.columns) == table.names
@@ -148,13 +141,13 @@ def test_canonical_form() -> None:
 
 def test_sessions_are_completed() -> None:
     row = {**GOOD["sessions"], "ended_at": None, "duration_min": 45, "session_rpe": 4}
-    cohort, _ = _read(sessions=[row])
+    cohort, _ = read_rows(sessions=[row])
     (session,) = cohort["sessions"].to_dict("records")
     assert session["ended_at"] == pd.Timestamp("2026-03-01T16:45Z")
     assert session["session_load_au"] == 180
-    cohort, _ = _read(sessions=[{**row, "session_load_au": 200}])
+    cohort, _ = read_rows(sessions=[{**row, "session_load_au": 200}])
     assert cohort["sessions"]["session_load_au"][0] == 200
-    cohort, _ = _read(sessions=[{**row, "session_rpe": 0}])
+    cohort, _ = read_rows(sessions=[{**row, "session_rpe": 0}])
     assert cohort["sessions"]["session_load_au"][0] == 0
 
 
@@ -164,7 +157,7 @@ def test_known_at_that_precedes_its_event_by_rounding_is_the_event() -> None:
         "wake_at": "2026-03-02T07:00:00.4+01:00",
         "known_at": "2026-03-02T06:00Z",
     }
-    cohort, _ = _read(sleep=[row])
+    cohort, _ = read_rows(sleep=[row])
     assert cohort["sleep"]["known_at"][0] == cohort["sleep"]["wake_at"][0]
 
 
@@ -174,7 +167,7 @@ def test_rows_are_sorted_by_athlete_and_time() -> None:
         {**GOOD["tests"], "athlete_id": who, "measured_at": f"2026-03-0{day}T09:00Z"}
         for who, day in (("b", 2), ("a", 3), ("b", 1), ("a", 1))
     ]
-    cohort, _ = _read(athletes=athletes, tests=rows)
+    cohort, _ = read_rows(athletes=athletes, tests=rows)
     frame = cohort["tests"]
     assert list(zip(frame["athlete_id"], frame["measured_at"].dt.day, strict=True)) == [
         ("a", 1), ("a", 3), ("b", 1), ("b", 2),
@@ -186,12 +179,12 @@ def test_a_day_without_time_overlaps_nothing() -> None:
     rows = [
         {**GOOD["sessions"], "session_id": name, "time_precision": "day"} for name in ("s1", "s2")
     ]
-    cohort, _ = _read(sessions=rows)
+    cohort, _ = read_rows(sessions=rows)
     assert len(cohort["sessions"]) == 2
 
 
 def test_unknown_columns_are_kept_out_and_reported() -> None:
-    cohort, _ = _read(sessions=[{**GOOD["sessions"], "duration_mins": 90, "coach": "x"}])
+    cohort, _ = read_rows(sessions=[{**GOOD["sessions"], "duration_mins": 90, "coach": "x"}])
     (warned,) = cohort.warnings
     assert warned.code == Notice.UNKNOWN_COLUMN
     assert "duration_mins (meant duration_min?)" in warned.message
@@ -199,7 +192,7 @@ def test_unknown_columns_are_kept_out_and_reported() -> None:
 
 
 def test_absent_and_empty_tables() -> None:
-    cohort, rejected = _read(labs=[])
+    cohort, rejected = read_rows(labs=[])
     assert cohort.counts["labs"].rows_in == 0
     assert "sleep" not in cohort.counts
     assert tuple(cohort["sleep"].columns) == TABLES["sleep"].names
@@ -218,7 +211,7 @@ def test_absent_and_empty_tables() -> None:
 )
 def test_what_is_no_cohort_at_all(timezone: str, rows: dict[str, list[Row]], code: str) -> None:
     with pytest.raises(DataError) as caught:
-        _read(timezone, **rows)
+        read_rows(timezone, **rows)
     assert caught.value.code == code
 
 
@@ -272,10 +265,10 @@ def test_what_was_used_is_used_again_unchanged(raw: dict[str, pd.DataFrame]) -> 
         pd.testing.assert_frame_equal(again[name], once[name])
 
 
-def test_all_tests_of_the_catalogue_can_be_read() -> None:
+def test_all_tests_of_the_catalogue_can_beread_rows() -> None:
     rows = [
         {**GOOD["tests"], "test": name, "value": sum(spec.range) / 2, "unit": spec.unit}
         for name, spec in shipped_testspecs().items()
     ]
-    cohort, _ = _read(tests=rows)
+    cohort, _ = read_rows(tests=rows)
     assert len(cohort["tests"]) == len(rows)
