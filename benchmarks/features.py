@@ -7,7 +7,8 @@ Every contender runs in its own process, one after the other, on the same querie
 it (`benchmarks.peers.subset`), mlforecast its rolling and exponentially weighted load on a grid of
 days. So two speeds are told: rows/s, and values/s (rows x features). Times start when the tables
 are in memory in the form of each tool, sorted by athlete and time, and end with the matrix or frame
-in memory. A contender whose package is not installed is left out, and the table says so.
+in memory. Where other programs use the machine too, CPU seconds say more than seconds. A contender
+whose package is not installed is left out, and standard error says so.
 """
 
 from __future__ import annotations
@@ -198,12 +199,14 @@ def report(document: dict[str, Any]) -> str:
 COLUMNS = (
     "contender", "features", "s", "CPU s", "rows/s", "values/s", "peak MB", "before data MB",
     "input MB", "output MB", "others' cores", "engine x rows/s", "engine x values/s",
+    "engine x values/CPU s",
 )  # fmt: skip
 
 
 def _size_table(size: dict[str, Any]) -> list[str]:
     counts = ", ".join(f"{n:,} {name}" for name, n in size["tables"].items())
-    engine = _speed(size["contenders"]["engine2"])
+    reference = size["contenders"]["engine2"]
+    engine, engine_cpu = _speed(reference), _values(reference) / reference["cpu_s"]
     heading = f"{size['athletes']:,} athletes x {size['days']} days: {counts}; frames to history"
     lines = [f"{heading} {size['build_history_s']:.1f} s", "", f"| {' | '.join(COLUMNS)} |",
              "|---|" + "---:|" * (len(COLUMNS) - 1)]  # fmt: skip
@@ -214,14 +217,18 @@ def _size_table(size: dict[str, Any]) -> list[str]:
             f"{rows_s:,.0f}", f"{values_s / 1e6:,.1f} M", f"{c['peak_mb']:,.0f}",
             f"{c['before_mb']:,.0f}", f"{c['input_mb']:,.0f}", f"{c['output_mb']:,.0f}",
             c["others_busy_cores"], f"{engine[0] / rows_s:.2f}", f"{engine[1] / values_s:.1f}",
+            f"{engine_cpu * c['cpu_s'] / _values(c):.1f}",
         )  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines + _agreements(size)
 
 
 def _speed(measured: dict[str, Any]) -> tuple[float, float]:
-    rows_s = measured["rows"] / measured["seconds"]
-    return rows_s, rows_s * measured["features"]
+    return measured["rows"] / measured["seconds"], _values(measured) / measured["seconds"]
+
+
+def _values(measured: dict[str, Any]) -> int:
+    return int(measured["rows"] * measured["features"])
 
 
 def _agreements(size: dict[str, Any]) -> list[str]:

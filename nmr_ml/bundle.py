@@ -36,7 +36,10 @@ MANIFEST = "manifest.json"
 #: Written beside the manifest by the registry when it hands out a version; it is an identity, not
 #: content, so the manifest does not cover it.
 REGISTRATION = "registration.json"
-REMEDY = "Take a bundle that `nmr train` wrote, unchanged."
+REMEDY = (
+    "Take a bundle that `nmr train` wrote, unchanged; a folder under $NMR_HOME/models can be "
+    "deleted and is then fetched again."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ SOLID_N = 5
 
 @njit(cache=True, nogil=True)
 def _followed_before(
-    athlete: Ints, session: Ints, test: Ints, clock_s: Ints, as_of_s: Ints,
+    athlete: Ints, test: Ints, clock_s: Ints, as_of_s: Ints,
     offsets: Ints, ended_s: Ints, known_s: Ints,
     test_offsets: Ints, at_s: Ints, test_known_s: Ints, code: NDArray[np.float64],
 ) -> Ints:  # fmt: skip
@@ -34,7 +34,7 @@ def _followed_before(
         low, high = test_offsets[athlete[q]], test_offsets[athlete[q] + 1]
         until = clock_s[q]
         for i in range(first + np.searchsorted(ended_s[first:last], clock_s[q]) - 1, first - 1, -1):
-            if i == session[q] or known_s[i] > as_of_s[q]:
+            if known_s[i] > as_of_s[q]:
                 continue
             for j in range(low + np.searchsorted(at_s[low:high], ended_s[i]), high):
                 if at_s[j] >= until:
@@ -55,7 +55,7 @@ def labelled_before(history: History, queries: Queries, baselines: Baselines) ->
     """
     sessions, tests = history.sessions, history.tests
     found = _followed_before(
-        queries.athlete, queries.session, queries.test, queries.clock_start_s, queries.as_of_s,
+        queries.athlete, queries.test, queries.clock_start_s, queries.as_of_s,
         sessions.offsets, sessions.at_s, sessions.known_s,
         tests.offsets, tests.at_s, tests.known_s, tests.columns["test"],
     )  # fmt: skip

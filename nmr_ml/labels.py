@@ -196,19 +196,22 @@ def scale_factors(
     return np.asarray(factor * per_unit)
 
 
-def censor_reasons(episodes: Episodes, queries: Queries, followed: Followed) -> NDArray[np.object_]:
-    """Return why each query's follow-up ended (`nmr_ml.reasons.Censor`)."""
-    clock = episodes.clock_start_s[queries.episode]
-    upcoming = episodes.next_loading_s[queries.episode]
+def censor_reasons(history: History, episodes: Episodes, queries: Queries) -> NDArray[np.object_]:
+    """Return why each query's follow-up ended (`nmr_ml.reasons.Censor`).
+
+    The next loading session within 336 h; else the 336 h, where tests go on after them; else the
+    last test.
+    """
+    horizon = episodes.clock_start_s[queries.episode] + HORIZON_S
+    never = np.full(len(queries), NEVER_S)
+    tests = history.tests
+    offsets, _ = _tests_between(
+        queries.athlete, queries.test, horizon + 1, never, never,
+        tests.offsets, tests.at_s, tests.known_s, tests.columns["test"],
+    )  # fmt: skip
     reasons = np.full(len(queries), Censor.END_OF_TESTS.value, dtype=object)
-    reasons[upcoming <= clock + HORIZON_S] = Censor.NEXT_SESSION.value
-    counts = np.diff(followed.offsets)
-    last_h = np.zeros(len(queries))
-    some = counts > 0
-    last_h[some] = followed.hours[followed.offsets[1:][some] - 1]
-    reasons[(upcoming > clock + HORIZON_S) & (last_h * 3600 > HORIZON_S - 86_400)] = (
-        Censor.HORIZON.value
-    )
+    reasons[np.diff(offsets) > 0] = Censor.HORIZON.value
+    reasons[episodes.next_loading_s[queries.episode] <= horizon] = Censor.NEXT_SESSION.value
     return reasons
 
 

@@ -16,7 +16,7 @@ from nmr_ml.curve import LAST_H
 from nmr_ml.episodes import find_episodes
 from nmr_ml.errors import DataError, UsageError
 from nmr_ml.features.engine import completeness
-from nmr_ml.history import build_history
+from nmr_ml.history import NEVER_S, build_history
 from nmr_ml.inputs import may_be_minor, model_inputs
 from nmr_ml.labels import followed_tests
 from nmr_ml.posterior import CURVE_H
@@ -170,7 +170,7 @@ def predict(bundle: Bundle, cohort: Cohort, options: Options) -> Predictions:
     columns["completeness"] = completeness(X, bundle.contract)
     curves = columns.pop("curve")
     frame = pd.DataFrame({name: columns[name] for name in COLUMNS})
-    hidden = bool((may_be_minor(history, queries) & _has_labs(history)[queries.athlete]).any())
+    hidden = bool((may_be_minor(history, queries) & _labs_known(history, queries)).any())
     return Predictions(frame, list(curves), _warnings(frame, hidden=hidden), superseded)
 
 
@@ -213,8 +213,12 @@ def _reasons(bundle: Bundle, history: History, episodes: Episodes, queries: Quer
     return reasons
 
 
-def _has_labs(history: History) -> Bools:
-    return np.asarray(np.diff(history.labs.offsets) > 0)
+def _labs_known(history: History, queries: Queries) -> Bools:
+    """Return whether any laboratory value of the athlete is known at `as_of`."""
+    labs = history.labs
+    first = np.full(len(history.athlete_ids), NEVER_S)
+    np.minimum.at(first, np.repeat(np.arange(first.size), np.diff(labs.offsets)), labs.known_s)
+    return np.asarray(first[queries.athlete] <= queries.as_of_s)
 
 
 def _identity(

@@ -74,7 +74,6 @@ class Abstain(StrEnum):
     RED_FLAG = "red_flag"
     MINOR_ENDOCRINE = "minor_endocrine"
     COMPONENT_NOT_LEARNT = "component_not_learnt"
-    NEXT_SESSION_STARTED = "next_session_started"
 
 
 @unique
@@ -104,7 +103,6 @@ class Notice(StrEnum):
     UNKNOWN_COLUMN = "unknown_column"
     UNKNOWN_TABLE = "unknown_table"
     MINOR_ENDOCRINE_IGNORED = "minor_endocrine_ignored"
-    AGE_UNKNOWN = "age_unknown"
     RATINGS_ONLY = "ratings_only"
     EXTRAPOLATED = "extrapolated"
     COLD_START = "cold_start"

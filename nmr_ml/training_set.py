@@ -78,7 +78,7 @@ def _outcome(
     return {
         "y_index_test": tests[queries.test],
         "y_state": np.where(exertion, label_states(followed), known),
-        "y_censor_reason": np.where(exertion, censor_reasons(episodes, queries, followed), ended),
+        "y_censor_reason": np.where(exertion, censor_reasons(history, episodes, queries), ended),
         "y_baseline": followed.baselines.mean,
         "y_baseline_tests_n": followed.baselines.tests_n,
         "y_shared_error": followed.shared_error,

@@ -26,7 +26,6 @@ _WHY = {
     Abstain.RED_FLAG: "a laboratory value calls for a clinician",
     Abstain.MINOR_ENDOCRINE: "the athlete is under 18",
     Abstain.COMPONENT_NOT_LEARNT: "the model has not learnt this component",
-    Abstain.NEXT_SESSION_STARTED: "the next session has started",
 }
 
 

@@ -47,6 +47,15 @@ def labels(
     return episodes, queries, followed_tests(history, queries, SPECS, whole_follow_up=True)
 
 
+def reasons(sessions: list[dict[str, Any]], tests: list[dict[str, Any]]) -> list[str]:
+    """Return why the follow-up of every session ended."""
+    history = history_of(small_cohort(sessions, tests))
+    episodes = find_episodes(history)
+    targets = Targets(np.arange(len(episodes)), episodes.clock_start_s)
+    queries = expand(targets, episodes, history, {"power": "cmj_height"})
+    return censor_reasons(history, episodes, queries).tolist()
+
+
 def deficits_of(followed: Followed, query: int) -> list[tuple[float, float]]:
     rows = slice(followed.offsets[query], followed.offsets[query + 1])
     deficits = np.round(followed.deficit[rows], 6).tolist()
@@ -88,26 +97,24 @@ def test_the_follow_up_ends_with_the_next_loading_session_and_not_with_a_light_o
     sessions = [session(-200, 400), session(0, 400), session(48, 199), session(96, 400)]
     # The last session starts at 94.5 h.
     tests = [*rested([40.0] * 3), *(measured(h, 38.0) for h in (24, 72, 94.5, 95, 120))]
-    episodes, queries, followed = labels(sessions, tests)
+    _, _, followed = labels(sessions, tests)
     assert [h for h, _ in deficits_of(followed, 1)] == [24.0, 72.0, 94.5]
     # The light session has an episode of its own, and the tests belong to both.
     assert [h for h, _ in deficits_of(followed, 2)] == [24.0, 46.5]
-    assert censor_reasons(episodes, queries, followed).tolist()[1:] == [
-        "next_session", "next_session", "end_of_tests",
-    ]  # fmt: skip
+    assert reasons(sessions, tests)[1:] == ["next_session", "next_session", "end_of_tests"]
 
 
 def test_tests_at_the_bounds_belong_to_the_follow_up() -> None:
     tests = [*rested([40.0] * 3), *(measured(h, 38.0) for h in (0, 336, 336.001))]
-    episodes, queries, followed = labels([session(0)], tests)
+    _, _, followed = labels([session(0)], tests)
     assert [h for h, _ in deficits_of(followed, 0)] == [0.0, 336.0]
-    assert censor_reasons(episodes, queries, followed).tolist() == ["horizon"]
+    assert reasons([session(0)], tests) == ["horizon"]
+    assert reasons([session(0)], tests[:-1]) == ["end_of_tests"]
 
 
 def test_the_follow_up_ends_with_the_last_test_where_nothing_else_ends_it() -> None:
     tests = [*rested([40.0] * 3), measured(60, 38.0)]
-    episodes, queries, followed = labels([session(0)], tests)
-    assert censor_reasons(episodes, queries, followed).tolist() == ["end_of_tests"]
+    assert reasons([session(0)], tests) == ["end_of_tests"]
 
 
 def test_two_rested_tests_make_no_label() -> None:

@@ -119,18 +119,20 @@ def test_the_spread_of_episodes_around_known_means_is_recovered() -> None:
 
 
 def test_the_spread_has_a_floor() -> None:
-    data, mean, _ = drawn(40, spread=(0.0, 0.0), noise=0.0)
-    found, _ = refine_spread(data, GRID, mean, np.array([0.3, 0.3]), rounds=200)
-    assert (found >= LEAST_SPREAD).all()
+    # Exact tests of the curve at one node: without a floor nothing would be left of the spread.
+    mean = np.array([GRID.log_amplitude[12], GRID.log_tau[10]])
+    exact = [
+        (h, np.exp(mean[0]) * remaining(h, np.exp(mean[1]), GRID.slow[0], GRID.power[0]), 0.02)
+        for h in (12.0, 36.0, 60.0)
+    ]
+    table, _ = likelihood_tables(followed_of([exact] * 5, 1e-6), GRID)
+    data = TrainingSet(np.zeros((5, 2)), np.arange(5), table, np.ones(5))
+    found, _ = refine_spread(data, GRID, np.tile(mean, (5, 1)), np.array([0.3, 0.3]))
+    assert found == pytest.approx([LEAST_SPREAD, LEAST_SPREAD])
 
 
 def drawn(
-    n: int,
-    *,
-    spread: tuple[float, float] = (0.35, 0.45),
-    effect: float = 0.5,
-    seed: int = 0,
-    noise: float = 1.5,
+    n: int, *, spread: tuple[float, float] = (0.35, 0.45), effect: float = 0.5, seed: int = 0
 ) -> tuple[TrainingSet, np.ndarray, np.ndarray]:
     """Return simulated episodes whose amplitude depends on the first of two features."""
     rng = np.random.default_rng(seed)
@@ -142,7 +144,7 @@ def drawn(
     episodes = [
         [
             (h, np.exp(log_a[i]) * remaining(h, np.exp(log_tau[i]), GRID.slow[s], GRID.power[s])
-             + noise * rng.normal(), 1.5)
+             + 1.5 * rng.normal(), 1.5)
             for h in hours
         ]
         for i, s in enumerate(shape)

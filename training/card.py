@@ -45,6 +45,7 @@ def write_card(
             name: {
                 "index_test": component.model.index_test,
                 "figures": dict(component.figures),
+                "error_disagrees": component.model.measurement.error_disagrees,
                 "held_out_brier": brier_json(component.brier),
                 "baselines": component.baselines.as_json(),
             }

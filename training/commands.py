@@ -107,6 +107,13 @@ def _show_trained(trained: Trained) -> None:
 
     scores = {n: c["held_out_brier"] for n, c in trained.card["components"].items()}
     _brier_table("Noise-smoothed Brier score on held-out athletes", scores)
+    for name, component in trained.card["components"].items():
+        scale = component["figures"]["error_scale"]
+        if component["error_disagrees"]:
+            console.say(
+                f"warning: the {component['index_test']} tests scatter {scale:.2f} times as much "
+                f"as configs/tests.yaml says; {name} uses the estimate."
+            )
     for name, reason in trained.skipped.items():
         console.say(f"Not learnt: {name} ({reason}).")
     console.say(f"Version {trained.version} is the candidate. Promote it with: nmr promote")
@@ -167,6 +174,6 @@ def _truth_table(truth: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None
             table.add_row(
                 name, f"{methods['episodes']['n']:,.0f}", COMPARED[method], f"{s['mae_h']:.1f}",
                 f"{s['bias_h']:+.1f}", f"{s['crps_h']:.1f}", f"{s['coverage_80']:.3f}",
-                f"{s['c_index']:.3f}",
+                f"{s.get('c_index', float('nan')):.3f}",
             )  # fmt: skip
     console.show(table)

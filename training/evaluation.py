@@ -125,7 +125,12 @@ def _against_truth(
     )  # fmt: skip
     by_modality = time_quantiles(baselines, model.grid, delta, data.modality, TIME_LEVELS)
     return {
-        "model": time_scores(quantiles[told], TIME_LEVELS, true_h[told]),
-        MODALITY: time_scores(by_modality[told], TIME_LEVELS, true_h[told]),
+        "model": _told(time_scores(quantiles[told], TIME_LEVELS, true_h[told])),
+        MODALITY: _told(time_scores(by_modality[told], TIME_LEVELS, true_h[told])),
         "episodes": {"n": float(told.sum())},
     }
+
+
+def _told(scores: dict[str, float]) -> dict[str, float]:
+    """Leave out what cannot be told, such as an order of equal times; JSON has no NaN."""
+    return {name: value for name, value in scores.items() if np.isfinite(value)}
