@@ -276,7 +276,9 @@ def _with(rows: Rows, numbers: Mapping[str, Floats], **more: Floats) -> Rows:
 
 
 def _numbers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Floats]:
-    return {n: np.ascontiguousarray(frame[n].to_numpy(np.float64, na_value=np.nan)) for n in names}
+    # pandas hands out read-only views, which would be another signature to every kernel.
+    columns = {n: frame[n].to_numpy(np.float64, na_value=np.nan) for n in names}
+    return {n: np.require(column, requirements=["C", "W"]) for n, column in columns.items()}
 
 
 def _codes(column: pd.Series[str], names: tuple[str, ...]) -> Floats:
@@ -287,7 +289,7 @@ def _codes(column: pd.Series[str], names: tuple[str, ...]) -> Floats:
 
 
 def _flags(column: pd.Series[bool]) -> Floats:
-    return np.asarray(column.to_numpy(np.float64, na_value=np.nan), np.float64)
+    return np.array(column.to_numpy(np.float64, na_value=np.nan), np.float64)
 
 
 def _day_precision(frame: pd.DataFrame) -> Floats:
