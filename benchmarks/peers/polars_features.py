@@ -47,8 +47,8 @@ def prepare(tables: Tables) -> Frames:
 def build(frames: Frames, block: int = BLOCK) -> pl.DataFrame:
     """Return the subset, one row per query in their order.
 
-    Athletes are taken in blocks: at 2,000 athletes this saves nearly half the time, because what a block needs
-    stays small.
+    Athletes are taken in blocks: at 2,000 athletes this saves nearly half the time, because what a
+    block needs stays small.
     """
     athletes = int(frames["queries"]["athlete"].max() or 0) + 1
     parts = [_build(_of(frames, a, a + block)) for a in range(0, athletes, block)]
