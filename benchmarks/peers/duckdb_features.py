@@ -1,7 +1,7 @@
 """The subset in DuckDB, under the two-clock rule, as range joins with filtered aggregates.
 
 A row belongs to a query where it had ended and was known: plain SQL on both clocks, exact and
-short. A stack of ASOF joins on running sums needs one join per window and clock and was slower.
+short. A stack of ASOF joins on running sums would need one join per window and clock.
 """
 
 from __future__ import annotations
