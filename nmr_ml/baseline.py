@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from nmr_ml.history import NEVER_S, upper_bound
-from nmr_ml.loading import LOADING_SHARE, loading_flags
+from nmr_ml.history import NEVER_S
+from nmr_ml.kernels import inner, kept
+from nmr_ml.loading import Loading, late_flags, loading_of
+from nmr_ml.sorted_rows import grouped, upper_bound, upper_bound_near
 from nmr_ml.testspec import COMPONENTS
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ LONGEST_SESSION_S = 3000 * 60
 #: Hours after the last loading session from which a test counts as rested.
 REST_S = {"power": 72 * 3600, "coordination": 72 * 3600, "central": 72 * 3600,
           "perceptual": 36 * 3600}  # fmt: skip
+LEAST_REST_S = min(REST_S.values())
+#: The same by position in `COMPONENTS`; ``availability``, which no test measures, comes last.
+REST_OF = np.array([*(REST_S[name] for name in COMPONENTS), LEAST_REST_S], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,104 +62,153 @@ class Baselines:
     newest_s: Ints
 
 
-@njit(cache=True, nogil=True)
-def is_rested(
-    at_s: int, declared: float, rest_s: int, started_s: Floats, ended_s: Ints, loading: Bools,
-    first: int,
-) -> bool:  # fmt: skip
-    """Return whether a test at `at_s` counts as rested.
+class Trials(NamedTuple):
+    """The tests by athlete, code and time.
 
-    `declared` is 1 where the row is flagged as rested; a row that is not may still be. `loading`
-    holds the flags of the sessions ``first, first + 1, …`` of the athlete. Before the first session
-    on record a test is rested only if declared.
+    `starts` is as in `nmr_ml.sorted_rows.grouped` and `order` says which row of ``history.tests``
+    each is. `variance` is the square of the typical error in the unit of the test. `gap_s` is the
+    time from the last loading session to the test, every session known: `NEVER_S` where the test is
+    declared as rested, -1 before the first session. `link` is the newest row up to each, of the
+    same athlete and test, whose gap may be long enough, -1 without one.
     """
-    if declared == 1.0:
-        return True
-    last = upper_bound(ended_s, first, first + loading.size, at_s + LONGEST_SESSION_S)
-    for i in range(last - first - 1, -1, -1):
-        if loading[i] and started_s[first + i] < at_s:
-            return bool(at_s - ended_s[first + i] >= rest_s)
-    return False
+
+    starts: Ints
+    order: Ints
+    codes: int
+    at_s: Ints
+    known_s: Ints
+    value: Floats
+    variance: Floats
+    declared: Floats
+    gap_s: Ints
+    link: Ints
 
 
-@njit(cache=True, nogil=True)
-def running_latest(offsets: Ints, known_s: Ints) -> Ints:
-    """Return for each row the latest `known_s` among the athlete's rows up to it."""
-    latest = known_s.copy()
+def trials_of(history: History, sessions: Loading, specs: Mapping[str, TestSpec]) -> Trials:
+    """Lay the tests out for the kernels."""
+    rows, columns, codes = history.tests, history.tests.columns, max(len(history.test_names), 1)
+    code = np.nan_to_num(columns["test"], nan=-1.0).astype(np.int64)
+    in_pct = np.array([specs[name].scale == "pct" for name in history.test_names] or [False])
+    error, value = test_errors(history, specs), columns["value"]
+    order, starts = grouped(rows.offsets, code, codes)
+    gap_s = _gaps(rows.offsets, rows.at_s, columns["rested"], sessions)[order]
+    in_units = np.where(in_pct[code], error / 100 * value, error)
+    return Trials(
+        starts, order, codes, rows.at_s[order], rows.known_s[order], value[order],
+        in_units[order] ** 2, columns["rested"][order], gap_s, _links(starts, gap_s),
+    )  # fmt: skip
+
+
+@inner
+def since_loading(s: Loading, at_s: int, first: int, last: int, pending: int, late: Bools) -> int:
+    """Return the seconds from the end of the newest loading session begun before `at_s` to it.
+
+    The sessions ``first:last`` are those of one athlete that have ended `LONGEST_SESSION_S` after
+    `at_s`; `late` has the flags from `pending` on. Without any it is -1, and below 0 also in a
+    session: before the first session on record a test is rested only if declared.
+    """
+    for i in range(last - 1, first - 1, -1):
+        loading = late[i - pending] if i >= pending else s.flags[i]
+        if loading and s.started_s[i] < at_s:
+            return int(at_s - s.ended_s[i])
+    return -1
+
+
+@kept
+def _gaps(offsets: Ints, at_s: Ints, declared: Floats, s: Loading) -> Ints:
+    gap_s, over, late = np.empty(at_s.size, np.int64), 0, np.empty(0, np.bool_)
     for a in range(offsets.size - 1):
-        for i in range(offsets[a] + 1, offsets[a + 1]):
-            latest[i] = max(latest[i], latest[i - 1])
-    return latest
+        first, last = s.offsets[a], s.offsets[a + 1]
+        for i in range(offsets[a], offsets[a + 1]):
+            if declared[i] == 1.0:
+                gap_s[i] = NEVER_S
+                continue
+            over = upper_bound_near(s.ended_s, first, last, at_s[i] + LONGEST_SESSION_S, over)
+            gap_s[i] = since_loading(s, at_s[i], first, over, over, late)
+    return gap_s
 
 
-@njit(cache=True, nogil=True)
-def begun(started_s: Floats, ended_s: Ints, first: int, last: int, moment_s: int) -> int:
-    """Return the end of the rows ``first:…`` that hold every session begun before `moment_s`."""
-    end = upper_bound(ended_s, first, last, moment_s)
-    for i in range(end, upper_bound(ended_s, end, last, moment_s + LONGEST_SESSION_S)):
-        if started_s[i] < moment_s:
-            end = i + 1
+@kept
+def _links(starts: Ints, gap_s: Ints) -> Ints:
+    link = np.empty(gap_s.size, np.int64)
+    for k in range(starts.size - 1):
+        newest = -1
+        for i in range(starts[k], starts[k + 1]):
+            newest = i if gap_s[i] >= LEAST_REST_S else newest
+            link[i] = newest
+    return link
+
+
+@inner
+def begun(s: Loading, ended: int, last: int, moment_s: int) -> int:
+    """Return the end of the rows that hold every session begun before `moment_s`.
+
+    Rows before `ended` are those that have ended by then.
+    """
+    end = i = ended
+    while i < last and s.ended_s[i] <= moment_s + LONGEST_SESSION_S:
+        i += 1
+        if s.started_s[i - 1] < moment_s:
+            end = i
     return int(end)
 
 
-@njit(cache=True, nogil=True)
-def _baseline(
-    test: int, clock_s: int, as_of_s: int, rest_s: int,
-    at_s: Ints, known_s: Ints, code: Floats, value: Floats, error: Floats, declared: Floats,
-    first: int, last: int,
-    started_s: Floats, ended_s: Ints, loading: Bools, first_session: int,
+@inner
+def rested_baseline(
+    t: Trials, s: Loading, athlete: int, code: int, rest_s: int, clock_s: int, as_of_s: int,
+    ended: int, taken: int,
 ) -> tuple[float, float, int, int]:  # fmt: skip
-    total = 0.0
-    variance = 0.0
-    n = 0
-    newest = 0
-    for i in range(upper_bound(at_s, first, last, clock_s - 1) - 1, first - 1, -1):
-        if clock_s - at_s[i] > MAX_AGE_S or n == KEPT_TESTS:
+    """Return mean, standard error, number and newest time of the rested tests `code`.
+
+    Sessions before `ended` have ended by the clock start, tests before `taken` were taken before.
+    """
+    first, rows_n = s.offsets[athlete], s.offsets[athlete + 1] - s.offsets[athlete]
+    pending = end = begun(s, ended, first + rows_n, clock_s)
+    # The gaps with every session known hold for the tests before the first session that is not.
+    sure_s = clock_s
+    while pending > first and s.latest_s[pending - 1] > as_of_s:
+        pending -= 1
+        sure_s = min(sure_s, int(s.started_s[pending]))
+    late, start = np.empty(0, np.bool_), t.starts[athlete * t.codes + code]
+    total, variance, n, newest, i = 0.0, 0.0, 0, 0, taken - 1
+    while n < KEPT_TESTS and i >= start:
+        if t.at_s[i] <= sure_s:
+            i = t.link[i]
+        if i < start or clock_s - t.at_s[i] > MAX_AGE_S:
             break
-        if known_s[i] > as_of_s or code[i] != test:
-            continue
-        if is_rested(at_s[i], declared[i], rest_s, started_s, ended_s, loading, first_session):
-            total += value[i]
-            variance += error[i] ** 2
-            newest = max(newest, at_s[i])
-            n += 1
+        gap_s = t.gap_s[i]
+        if t.at_s[i] > sure_s and t.declared[i] != 1.0:
+            if late.size == 0:
+                late = late_flags(s, first, pending, end, rows_n, as_of_s)
+            over = upper_bound(s.ended_s, first, end, t.at_s[i] + LONGEST_SESSION_S)
+            gap_s = since_loading(s, t.at_s[i], first, over, pending, late)
+        if gap_s >= rest_s and t.known_s[i] <= as_of_s:
+            total, variance, n = total + t.value[i], variance + t.variance[i], n + 1
+            newest = max(newest, t.at_s[i])
+        i -= 1
     if n < NEEDED_TESTS:
         return np.nan, np.nan, n, newest
     return total / n, np.sqrt(variance) / n, n, newest
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _baselines(
-    athlete: Ints, test: Ints, clock_s: Ints, as_of_s: Ints, rest_s: Ints,
-    test_offsets: Ints, at_s: Ints, known_s: Ints, code: Floats, value: Floats, error: Floats,
-    declared: Floats,
-    session_offsets: Ints, started_s: Floats, ended_s: Ints, session_known_s: Ints, load_au: Floats,
+    t: Trials, s: Loading, rest_of: Ints, component: Ints, athlete: Ints, test: Ints, clock_s: Ints,
+    as_of_s: Ints,
 ) -> tuple[Floats, Floats, Ints, Ints]:  # fmt: skip
-    n = athlete.size
+    n, ended, taken = athlete.size, 0, 0
     mean, se = np.full(n, np.nan), np.full(n, np.nan)
     tests_n, newest = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    flags_of = -1  # the athlete whose flags, with every session known, are at hand
-    complete = np.zeros(0, np.bool_)
-    latest_known = running_latest(session_offsets, session_known_s)
     for q in range(n):
         if test[q] < 0:
             continue
-        a = athlete[q]
-        first, last = session_offsets[a], session_offsets[a + 1]
-        if flags_of != a:
-            complete = loading_flags(session_known_s, load_au, first, last, NEVER_S, LOADING_SHARE)
-            flags_of = a
-        loading = complete
-        # Flags depend on earlier sessions only, so they differ only where one that began before
-        # the clock start was not yet known.
-        end = begun(started_s, ended_s, first, last, clock_s[q])
-        if end > first and latest_known[end - 1] > as_of_s[q]:
-            loading = loading_flags(session_known_s, load_au, first, end, as_of_s[q], LOADING_SHARE)
-        mean[q], se[q], tests_n[q], newest[q] = _baseline(
-            test[q], clock_s[q], as_of_s[q], rest_s[q],
-            at_s, known_s, code, value, error, declared, test_offsets[a], test_offsets[a + 1],
-            started_s, ended_s, loading, first,
-        )  # fmt: skip
+        a, group = athlete[q], athlete[q] * t.codes + test[q]
+        ended = upper_bound_near(s.ended_s, s.offsets[a], s.offsets[a + 1], clock_s[q], ended)
+        last = t.starts[group + 1]
+        taken = upper_bound_near(t.at_s, t.starts[group], last, clock_s[q] - 1, taken)
+        mean[q], se[q], tests_n[q], newest[q] = rested_baseline(
+            t, s, a, test[q], rest_of[component[q]], clock_s[q], as_of_s[q], ended, taken
+        )
     return mean, se, tests_n, newest
 
 
@@ -173,18 +226,10 @@ def rested_baselines(
     history: History, queries: Queries, specs: Mapping[str, TestSpec]
 ) -> Baselines:
     """Return each query's baseline from the tests known at its `as_of`."""
-    tests, sessions = history.tests, history.sessions
-    error = test_errors(history, specs)
-    in_pct = np.array([specs[name].scale == "pct" for name in history.test_names] or [False])
-    codes = np.nan_to_num(tests.columns["test"]).astype(np.int64)
-    in_units = np.where(in_pct[codes], error / 100 * tests.columns["value"], error)
-    rest_s = np.array([*(REST_S[name] for name in COMPONENTS), 0], np.int64)[queries.component]
+    sessions = loading_of(history)
     return Baselines(
         *_baselines(
-            queries.athlete, queries.test, queries.clock_start_s, queries.as_of_s, rest_s,
-            tests.offsets, tests.at_s, tests.known_s, tests.columns["test"],
-            tests.columns["value"], in_units, tests.columns["rested"],
-            sessions.offsets, sessions.columns["started_at"], sessions.at_s, sessions.known_s,
-            sessions.columns["session_load_au"],
+            trials_of(history, sessions, specs), sessions, REST_OF, queries.component,
+            queries.athlete, queries.test, queries.clock_start_s, queries.as_of_s,
         )
     )  # fmt: skip

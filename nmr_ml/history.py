@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
-from nmr_ml.tables import ANALYTES, MODALITIES, SESSION_KINDS, SEXES, SPECIMENS
+from nmr_ml.columns import cohort_columns
+from nmr_ml.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.cohort import Cohort
+    from nmr_ml.columns import Columns
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Objects = NDArray[np.object_]
 
 #: Seconds since 1970 of a moment that never comes.
 NEVER_S = np.iinfo(np.int64).max
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,10 @@ class History:
     """All rows of a cohort, ready for the kernels.
 
     The event time of a session is its end; of a night, waking; of a day's food, the end of the day.
-    ``local_day`` of sessions, sleep, tests and nutrition is the day number of the event on the
-    athlete's calendar (of food: the day it was eaten); ``wake_clock_h`` and ``start_clock_h`` are
-    the local time of waking and of a session's start.
+    ``local_day`` is the day number of the event on the athlete's calendar (of food: the day it was
+    eaten); ``wake_clock_h`` and ``start_clock_h`` are the local time of waking and of a session's
+    start. ``day_precision`` is 1 where the source gave the day only, so that times within the day
+    are a convention, else 0.
     A session's load is RPE x min where the source gives no load but both parts, and its duration
     the time from start to end where the source gives none and knows the time of day.
 
@@ -79,93 +83,84 @@ class History:
     athlete_ids: tuple[str, ...]
     person: Mapping[str, Floats]
     sessions: Rows
-    session_ids: NDArray[np.object_]
+    session_ids: Objects
     sleep: Rows
     labs: Rows
     tests: Rows
     nutrition: Rows
     events: Rows
-    event_ids: NDArray[np.object_]
-    event_kinds: NDArray[np.object_]
+    event_ids: Objects
+    event_kinds: Objects
     test_names: tuple[str, ...]
     timezone: str
 
 
-_SESSION_NUMBERS = (
-    "duration_min", "session_rpe", "session_load_au", "distance_m", "high_speed_distance_m",
-    "accelerations_n", "decelerations_n", "collisions_n", "jumps_n", "tonnage_kg", "hard_sets_n",
-    "eccentric_reps_n", "reps_in_reserve", "velocity_loss_pct", "mean_hr_bpm", "hr_zone1_min",
-    "hr_zone2_min", "hr_zone3_min", "hr_zone4_min", "hr_zone5_min", "energy_kcal",
-)  # fmt: skip
-_SLEEP_NUMBERS = (
-    "asleep_min", "awake_min", "light_min", "deep_min", "rem_min", "deep_first3h_min",
-    "latency_min", "hrv_rmssd_ms", "resting_hr_bpm",
-)  # fmt: skip
-_PERSON_NUMBERS = (
-    "birth_year", "body_mass_kg", "fat_free_mass_kg", "stature_cm", "hr_max_bpm", "training_tier",
-)  # fmt: skip
-_NUTRITION_NUMBERS = ("energy_kcal", "carbohydrate_g", "protein_g")
+_EVENT_KINDS = TABLES["episodes"].column("kind").categories
+_DAY_PRECISION = float(TABLES["sessions"].column("time_precision").categories.index("day"))
 
 
 def build_history(cohort: Cohort, test_names: Sequence[str]) -> History:
     """Sort the tables of `cohort` into arrays; `test_names` fixes the codes of the tests."""
-    athletes = cohort["athletes"].sort_values("athlete_id", kind="stable")
-    ids = pd.Index(athletes["athlete_id"], dtype=object)
-    day = pd.Timedelta(days=1)
-    nutrition = cohort["nutrition"].assign(
-        at=lambda t: _local_midnight(t["date"] + day, cohort.timezone)
-    )
-    sessions, session_frame = _rows(cohort["sessions"], ids, "ended_at", ("session_id",))
-    events, event_frame = _rows(cohort["episodes"], ids, "onset_at", ("episode_id",))
+    return history_of_columns(cohort_columns(cohort, test_names), cohort.timezone, test_names)
+
+
+def history_of_columns(
+    tables: Mapping[str, Columns], timezone: str, test_names: Sequence[str]
+) -> History:
+    """Sort tables into the arrays of a history.
+
+    Parameters
+    ----------
+    tables : mapping of str to `nmr_ml.columns.Columns`
+        Canonical rows in any order, with `known_at` and the event time filled in. The arrays may
+        become part of the history and must not be changed afterwards.
+    timezone : str
+        IANA name; empty means UTC.
+    test_names : sequence of str
+        What the codes of ``tests.test`` stand for.
+    """
+    athletes = tables["athletes"]
+    order = np.argsort(athletes["athlete_id"], kind="stable")
+    ids = tuple(athletes["athlete_id"][order].tolist())
+    place = {name: i for i, name in enumerate(ids)}
+    sessions, session_ids = _sessions(tables["sessions"], place, timezone)
+    events, event_ids = _rows(tables["episodes"], place, "onset_at", id_column="episode_id")
+    kinds = np.array([*_EVENT_KINDS, None], object)
     return History(
-        athlete_ids=tuple(ids),
-        person=_person(athletes),
-        sessions=_with(
-            sessions,
-            _session_numbers(session_frame),
-            started_at=_seconds_or_nan(session_frame["started_at"]),
-            start_clock_h=_clock_h(session_frame["started_at"], cohort.timezone),
-            kind=_codes(session_frame["kind"], SESSION_KINDS),
-            modality=_codes(session_frame["modality"], MODALITIES),
-            day_precision=_day_precision(session_frame),
-            local_day=local_day(sessions.at_s, cohort.timezone).astype(np.float64),
-        ),
-        session_ids=session_frame["session_id"].to_numpy(object),
-        sleep=_sleep(cohort, ids),
-        labs=_labs(cohort, ids),
-        tests=_tests(cohort, ids, test_names),
-        nutrition=_nutrition(nutrition, ids),
-        events=_with(
-            events,
-            {},
-            resolved_at=_seconds_or_nan(event_frame["resolved_at"]),
-            kind=_codes(event_frame["kind"], ("injury", "systemic")),
-        ),
-        event_ids=event_frame["episode_id"].to_numpy(object),
-        event_kinds=event_frame["kind"].to_numpy(object),
+        athlete_ids=ids,
+        person={n: _floats(c[order]) for n, c in athletes.items() if n != "athlete_id"},
+        sessions=sessions,
+        session_ids=session_ids,
+        sleep=_sleep(tables["sleep"], place, timezone),
+        labs=_labs(tables["labs"], place, timezone),
+        tests=_tests(tables["tests"], place, timezone),
+        nutrition=_nutrition(tables["nutrition"], place, timezone),
+        events=events,
+        event_ids=event_ids,
+        event_kinds=kinds[np.nan_to_num(events.columns["kind"], nan=-1.0).astype(np.int64)],
         test_names=tuple(test_names),
-        timezone=cohort.timezone,
+        timezone=timezone,
     )
 
 
 def local_day(at_s: Ints, timezone: str) -> Ints:
     """Return the day number (days since 1970) of each moment on the calendar of `timezone`."""
-    return local_seconds(at_s, timezone) // 86_400
+    return local_seconds(at_s, timezone) // DAY_S
 
 
 def local_seconds(at_s: Ints, timezone: str) -> Ints:
     """Return what the clock of `timezone` shows at each moment, in seconds since its 1970."""
-    starts_s, shifts_s = _clock_changes(timezone)
+    starts_s, shifts_s = clock_changes(timezone)
     return at_s + shifts_s[np.searchsorted(starts_s, at_s, side="right")]
 
 
 @cache
-def _clock_changes(timezone: str) -> tuple[Ints, Ints]:
+def clock_changes(timezone: str) -> tuple[Ints, Ints]:
     """Return when the clock of `timezone` is changed (1970-2100) and its shift before and after.
 
     A look-up takes microseconds where converting a single moment with pandas takes a hundred.
     """
-    days = np.arange(0, 130 * 366 * 86_400, 86_400)
+    days = np.arange(0, 130 * 366 * DAY_S, DAY_S)
     shifts = _wall_seconds(days, timezone) - days
     changed = np.flatnonzero(np.diff(shifts))
     before, after = days[changed], days[changed + 1]
@@ -182,136 +177,136 @@ def _wall_seconds(at_s: Ints, timezone: str) -> Ints:
     return wall.as_unit("s").asi8
 
 
-def _clock_h(times: pd.Series[pd.Timestamp], timezone: str) -> Floats:
-    return local_seconds(seconds(times), timezone) % 86_400 / 3600.0
+def midnights(days: Ints, timezone: str) -> Ints:
+    """Return the moment at which each local day begins, in s since 1970 UTC.
+
+    Where the clock skips midnight that is the first time there is; where midnight happens twice,
+    the first.
+    """
+    starts_s, shifts_s = clock_changes(timezone)
+    begins_s, ends_s = np.append(-NEVER_S, starts_s), np.append(starts_s, NEVER_S)
+    wall_s = days * DAY_S
+    era = np.searchsorted(starts_s, wall_s - shifts_s.max(), side="right")
+    found = np.maximum(wall_s - shifts_s[era], begins_s[era])
+    while (over := found >= ends_s[era]).any():  # the clock is changed before it shows midnight
+        era = era + over
+        found = np.maximum(wall_s - shifts_s[era], begins_s[era])
+    return np.asarray(found, np.int64)
 
 
-def _session_numbers(frame: pd.DataFrame) -> dict[str, Floats]:
-    numbers = _numbers(frame, _SESSION_NUMBERS)
-    lasted = (frame["ended_at"] - frame["started_at"]).dt.total_seconds().to_numpy(np.float64) / 60
-    given, in_minutes = numbers["duration_min"], frame["time_precision"].to_numpy(object) != "day"
-    numbers["duration_min"] = np.where(np.isnan(given) & in_minutes, lasted, given)
-    load = numbers["session_load_au"]
-    by_parts = numbers["session_rpe"] * numbers["duration_min"]
-    numbers["session_load_au"] = np.where(np.isnan(load), by_parts, load)
-    return numbers
-
-
-@njit(cache=True, nogil=True)
-def upper_bound(at_s: Ints, first: int, last: int, moment_s: int) -> int:
-    """Return the first of the sorted rows ``first:last`` that lies after `moment_s`."""
-    while first < last:
-        middle = (first + last) // 2
-        if at_s[middle] <= moment_s:
-            first = middle + 1
-        else:
-            last = middle
-    return first
-
-
-def _person(athletes: pd.DataFrame) -> dict[str, Floats]:
-    return {
-        **_numbers(athletes, _PERSON_NUMBERS),
-        "sex": _codes(athletes["sex"], SEXES),
-        "hormonal_contraception": _flags(athletes["hormonal_contraception"]),
-    }
-
-
-def _sleep(cohort: Cohort, ids: pd.Index[str]) -> Rows:
-    rows, frame = _rows(cohort["sleep"], ids, "wake_at", ())
-    wall_s = local_seconds(rows.at_s, cohort.timezone)
-    device = pd.factorize(frame["device"], sort=True)[0].astype(np.float64)
+def _sessions(c: Columns, place: Mapping[str, int], timezone: str) -> tuple[Rows, Objects]:
+    rows, ids = _rows(c, place, "ended_at", id_column="session_id")
+    numbers = rows.columns
+    by_day, start = numbers["day_precision"], numbers["started_at"]
+    minutes, load = numbers["duration_min"], numbers["session_load_au"]
+    lasted = np.where(by_day == 1.0, np.nan, (rows.at_s - start) / 60)
+    minutes = np.where(np.isnan(minutes), lasted, minutes)
     return _with(
         rows,
-        _numbers(frame, _SLEEP_NUMBERS),
-        onset_at=_seconds_or_nan(frame["onset_at"]),
-        local_day=(wall_s // 86_400).astype(np.float64),
-        wake_clock_h=wall_s % 86_400 / 3600.0,
-        device=np.where(device < 0, np.nan, device),
+        duration_min=minutes,
+        session_load_au=np.where(np.isnan(load), numbers["session_rpe"] * minutes, load),
+        start_clock_h=_clock_h(_whole(start), timezone),
+        local_day=_days(rows.at_s, timezone),
+    ), ids
+
+
+def _sleep(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
+    rows, _ = _rows({**c, "device": _told_apart(c["device"])}, place, "wake_at")
+    wall_s = local_seconds(rows.at_s, timezone)
+    return _with(
+        rows,
+        local_day=(wall_s // DAY_S).astype(np.float64),
+        wake_clock_h=wall_s % DAY_S / 3600.0,
     )
 
 
-def _labs(cohort: Cohort, ids: pd.Index[str]) -> Rows:
-    rows, frame = _rows(cohort["labs"], ids, "drawn_at", ("analyte", "specimen"))
-    return _with(
-        rows,
-        _numbers(frame, ("value",)),
-        analyte=_codes(frame["analyte"], ANALYTES),
-        specimen=_codes(frame["specimen"], SPECIMENS),
-        awake_at=_seconds_or_nan(frame["awake_at"]),
-        below_loq=_flags(frame["below_loq"]),
-    )
+def _labs(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
+    # Of samples of one analyte drawn at once the one of blood (the first specimens) is the last.
+    rows, _ = _rows(c, place, "drawn_at", ties=(c["analyte"], -_floats(c["specimen"])))
+    return _with(rows, local_day=_days(rows.at_s, timezone))
 
 
-def _tests(cohort: Cohort, ids: pd.Index[str], test_names: Sequence[str]) -> Rows:
-    rows, frame = _rows(cohort["tests"], ids, "measured_at", ("test",))
-    return _with(
-        rows,
-        _numbers(frame, ("value", "trials_n")),
-        test=_codes(frame["test"], tuple(test_names)),
-        rested=_flags(frame["rested"]),
-        day_precision=_day_precision(frame),
-        local_day=local_day(rows.at_s, cohort.timezone).astype(np.float64),
-    )
+def _tests(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
+    rows, _ = _rows(c, place, "measured_at", ties=(c["test"],))
+    return _with(rows, local_day=_days(rows.at_s, timezone))
 
 
-def _nutrition(frame: pd.DataFrame, ids: pd.Index[str]) -> Rows:
-    rows, frame = _rows(frame, ids, "at", ())
-    eaten = frame["date"].to_numpy("datetime64[D]").astype(np.float64)
-    return _with(rows, _numbers(frame, _NUTRITION_NUMBERS), local_day=eaten)
+def _nutrition(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
+    eaten = _floats(c["date"])
+    at = midnights(_whole(eaten) + 1, timezone).astype(np.float64)
+    rows, _ = _rows({**c, "local_day": eaten, "at": at}, place, "at")
+    return rows
 
 
 def _rows(
-    frame: pd.DataFrame, ids: pd.Index[str], at: str, ties: tuple[str, ...]
-) -> tuple[Rows, pd.DataFrame]:
-    """Sort by athlete, event time and `ties`, which make the order of equal times reproducible."""
-    frame = frame.sort_values(["athlete_id", at, *ties], kind="stable")
-    owner = ids.get_indexer(pd.Index(frame["athlete_id"], dtype=object))
-    offsets = np.searchsorted(owner, np.arange(len(ids) + 1)).astype(np.int64)
-    return Rows(offsets, seconds(frame[at]), seconds(frame["known_at"]), {}), frame
+    c: Columns, place: Mapping[str, int], at: str, *, ties: tuple[Objects | Floats, ...] = (),
+    id_column: str | None = None,
+) -> tuple[Rows, Objects]:  # fmt: skip
+    """Sort by athlete, event time and `ties` or id, so that equal times have one order."""
+    owner = np.fromiter(map(place.__getitem__, c["athlete_id"]), np.int64, len(c["athlete_id"]))
+    at_s = _whole(c[at])
+    ids = np.empty(0, object) if id_column is None else np.asarray(c[id_column], object)
+    if id_column is not None:
+        ties = (_ranks_of_tied(owner, at_s, ids),)
+    order = _order(owner, at_s, ties)
+    columns = {n: x for n, x in c.items() if n not in {"athlete_id", "known_at", at, id_column}}
+    if "time_precision" in columns:
+        columns["day_precision"] = columns.pop("time_precision") == _DAY_PRECISION
+    known_s = _whole(c["known_at"])
+    if order is not None:
+        owner, at_s, known_s = owner[order], at_s[order], known_s[order]
+        columns = {n: x[order] for n, x in columns.items()}
+        ids = ids if id_column is None else ids[order]
+    offsets = np.searchsorted(owner, np.arange(len(place) + 1)).astype(np.int64)
+    return Rows(offsets, at_s, known_s, {n: _floats(x) for n, x in columns.items()}), ids
 
 
-def _with(rows: Rows, numbers: Mapping[str, Floats], **more: Floats) -> Rows:
-    return Rows(rows.offsets, rows.at_s, rows.known_s, {**numbers, **more})
+def _order(owner: Ints, at_s: Ints, ties: tuple[Objects | Floats, ...]) -> Ints | None:
+    """Return the order to sort by; None where the rows are sorted and no times are equal."""
+    step = np.diff(owner)
+    if np.all((step > 0) | ((step == 0) & (np.diff(at_s) > 0))):
+        return None
+    return np.lexsort((*reversed(ties), at_s, owner))
 
 
-def _numbers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Floats]:
-    # pandas hands out read-only views, which would be another signature to every kernel.
-    columns = {n: frame[n].to_numpy(np.float64, na_value=np.nan) for n in names}
-    return {n: np.require(column, requirements=["C", "W"]) for n, column in columns.items()}
+def _ranks_of_tied(owner: Ints, at_s: Ints, ids: Objects) -> Floats:
+    """Return the rank by id of the rows that share athlete and time with another, else 0."""
+    ranks = np.zeros(owner.size)
+    order = _order(owner, at_s, ())
+    if order is None:
+        return ranks
+    equal = (np.diff(owner[order]) == 0) & (np.diff(at_s[order]) == 0)
+    tied = order[np.append(equal, False) | np.append(False, equal)]
+    ranks[tied] = np.argsort(np.argsort(ids[tied].astype(str), kind="stable"), kind="stable")
+    return ranks
 
 
-def _codes(column: pd.Series[str], names: tuple[str, ...]) -> Floats:
-    codes = pd.Index(names, dtype=object).get_indexer(pd.Index(column, dtype=object))
-    numbers = codes.astype(np.float64)
-    numbers[codes < 0] = np.nan
-    return numbers
+def _told_apart(names: Objects | Floats) -> Floats:
+    """Return a number for each name, the same for equal ones; NaN where there is none."""
+    rank = {name: i for i, name in enumerate(sorted({n for n in names if n is not None}))}
+    return np.array([rank.get(name, np.nan) for name in names], np.float64)
 
 
-def _flags(column: pd.Series[bool]) -> Floats:
-    return np.array(column.to_numpy(np.float64, na_value=np.nan), np.float64)
+def _with(rows: Rows, **more: Floats) -> Rows:
+    return Rows(rows.offsets, rows.at_s, rows.known_s, {**rows.columns, **more})
 
 
-def _day_precision(frame: pd.DataFrame) -> Floats:
-    return np.asarray(frame["time_precision"] == "day", np.float64)
+def _floats(column: Objects | Floats) -> Floats:
+    return np.ascontiguousarray(column, np.float64)
 
 
-def _local_midnight(days: pd.Series[pd.Timestamp], timezone: str) -> pd.Series[pd.Timestamp]:
-    zone = timezone or "UTC"
-    # A zone that changes its clock at midnight has no 00:00 that day, or two of them.
-    local = days.dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
-    return local.dt.tz_convert("UTC")
+def _whole(seconds_or_days: Objects | Floats) -> Ints:
+    """Return as whole numbers; `NEVER_S` where missing."""
+    numbers = _floats(seconds_or_days)
+    missing = np.isnan(numbers)
+    if not missing.any():
+        return numbers.astype(np.int64)
+    return np.where(missing, NEVER_S, np.where(missing, 0.0, numbers).astype(np.int64))
 
 
-def seconds(times: pd.Series[pd.Timestamp]) -> Ints:
-    """Return whole seconds since 1970 UTC; a missing time is `NEVER_S`."""
-    missing = times.isna().to_numpy()
-    ticks = times.dt.as_unit("s").to_numpy("datetime64[s]").astype(np.int64)
-    return np.where(missing, NEVER_S, ticks)
+def _days(at_s: Ints, timezone: str) -> Floats:
+    return local_day(at_s, timezone).astype(np.float64)
 
 
-def _seconds_or_nan(times: pd.Series[pd.Timestamp]) -> Floats:
-    whole = seconds(times)
-    numbers = whole.astype(np.float64)
-    numbers[whole == NEVER_S] = np.nan
-    return numbers
+def _clock_h(at_s: Ints, timezone: str) -> Floats:
+    return local_seconds(at_s, timezone) % DAY_S / 3600.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.engine import build_features, hide_endocrine
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Puberty confounds hormones, and consent differs: domain rule for minors.
 ADULT_YEARS = 18
+#: More threads than this wait for the memory that the matrix is written to.
+THREADS = min(2, os.cpu_count() or 1)
 
 
 def model_inputs(
@@ -30,11 +32,12 @@ def model_inputs(
 
     Training, batch scoring and the API all build their inputs here.
     """
-    features = build_features(history, queries, specs)
-    return hide_endocrine(features, may_be_minor(history, queries), feature_contract())
+    features = build_features(history, queries, specs, threads=THREADS)
+    hide_endocrine(features, may_be_minor(history, queries), feature_contract())
+    return features
 
 
 def may_be_minor(history: History, queries: Queries) -> NDArray[np.bool_]:
     """Return whether the athlete may be under 18 at `as_of`; only the year of birth is known."""
-    year = pd.DatetimeIndex(queries.as_of_s.astype("datetime64[s]")).year.to_numpy()
+    year = queries.as_of_s.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
     return np.asarray(year - history.person["birth_year"][queries.athlete] <= ADULT_YEARS)

@@ -167,7 +167,8 @@ def _nights(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str,
             continue
         onset = _moment(day + rng.normal(22.5, 0.6) / 24)
         wake = onset + pd.Timedelta(minutes=int(rng.normal(470, 40)))
-        rows.append(_night(rng, athlete, onset, wake))
+        by_day = {"time_precision": "day"} if day % 11 == 3 else {}  # a night of a questionnaire
+        rows.append(_night(rng, athlete, onset, wake) | by_day)
         if rng.random() < 0.1:
             nap = wake + pd.Timedelta(hours=6)
             rows.append(_night(rng, athlete, nap, nap + pd.Timedelta(minutes=40)))
@@ -210,6 +211,7 @@ def _labs(
                 "value": 0.0 if rng.random() < 0.03 else rng.lognormal(2, 0.4),
                 "unit": "1", "specimen": specimen, "awake_at": rng.choice([awake, None]),
                 "below_loq": rng.choice([True, False, None], p=[0.05, 0.65, 0.3]),
+                "time_precision": "day" if at.day % 5 == 0 else "minute",
                 "known_at": _late(rng, at, 0.5, 3),
             })  # fmt: skip
     seen: set[tuple[object, ...]] = set()

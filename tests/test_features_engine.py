@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +15,8 @@ from feature_cohorts import frame, history_of, random_cohort, random_queries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmr_ml import baseline
-from nmr_ml.features import before, endocrine, load, nutrition, record, sleep
+from nmr_ml import baseline, loading, sorted_rows
+from nmr_ml.features import engine, labs, load
 from nmr_ml.features.catalogue import GROUPS
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.engine import build_features, completeness, hide_endocrine, warm_up
@@ -206,7 +208,8 @@ def test_hide_endocrine_hides_that_group_of_those_rows() -> None:
     _, _, _, matrix = example()
     mask = np.zeros(len(matrix), np.bool_)
     mask[::2] = True
-    hidden = hide_endocrine(matrix, mask, feature_contract())
+    hidden = matrix.copy()
+    hide_endocrine(hidden, mask, feature_contract())
     endocrine = np.array(feature_contract().groups) == "endocrine"
     assert np.isnan(hidden[np.ix_(mask, endocrine)]).all()
     assert hidden[~mask].tobytes() == matrix[~mask].tobytes()
@@ -224,11 +227,24 @@ def test_warm_up_compiles_what_a_request_needs() -> None:
     warm_up()
     example()
     kernels = [
-        load.own_session, load.windows, load.load_state, before.before_session, sleep.sleep,
-        endocrine.endocrine, nutrition.nutrition, record.index_tests, record.questionnaires,
-        record.earlier_events, baseline._baselines,
+        engine.filling(), load._added, labs._drawn, labs._laid_out, loading._loading,
+        baseline._gaps, baseline._links, sorted_rows.grouped, sorted_rows.running_latest,
     ]  # fmt: skip
     assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
+
+
+def test_kept_machine_code_depends_on_all_that_is_compiled() -> None:
+    """numba itself looks at the file of the outermost function only."""
+    package = Path(engine.__file__).parents[1]
+    kernels = set(engine.COMPILED) - {"history", "testspec", "features.engine"}
+    for name in kernels:
+        text = (package / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+        imported = re.findall(r"^from nmr_ml\.(\S+) import", text, re.MULTILINE)
+        assert set(imported) <= {*engine.COMPILED}
+    used = (package / "features" / "engine.py").read_text(encoding="utf-8")
+    names = re.findall(r"^            (\w+)\.\w+\(m, ", used, re.MULTILINE)
+    assert len(names) == 10
+    assert {f"features.{name}" for name in names} <= {*engine.COMPILED}
 
 
 def test_queries_hold_what_the_engine_reads() -> None:

@@ -187,6 +187,61 @@ def test_naps_count_for_the_debt_only() -> None:
     check(features(sleep=NIGHTS), sleep_debt_14d_h=NAN)  # 9 days
 
 
+BY_DAY = {"time_precision": "day"}
+
+
+def test_night_of_day_precision_gives_no_time_within_the_day() -> None:
+    told = {"latency_min": 10.0, "deep_min": 100.0, "deep_first3h_min": 50.0, "awake_min": 30.0}
+    nights = [night(day + 0.5, **told) for day in range(1, 10)]
+    by_day = [row | BY_DAY for row in nights]
+    within = ("efficiency", "latency", "deep_first3h", "deep_first3h_share", "midpoint")
+    timed = features(sleep=[night(0.5, **told), *nights])
+    check(timed, **{f"last_night_{name}_z": 0 for name in (*within, "asleep", "deep", "awake")},
+          last_night_age_h=12, midpoint_sd_14d_h=0)  # fmt: skip
+    found = features(sleep=[night(0.5, **told, **BY_DAY), *by_day])
+    check(found, **{f"last_night_{name}_z": NAN for name in within},
+          **{f"last_night_{name}_z": 0 for name in ("asleep", "deep", "awake")},
+          last_night_age_h=0, midpoint_sd_14d_h=NAN, sleep_debt_14d_h=10 * 0.5)  # fmt: skip
+    mixed = features(sleep=[night(0.5, **told, **BY_DAY), *nights])
+    check(mixed, last_night_deep_z=0, last_night_midpoint_z=NAN, midpoint_sd_14d_h=0)
+
+
+def test_age_of_a_night_of_day_precision_is_in_whole_days() -> None:
+    """Waking at 08:00 local time is a convention; the session ends at 20:00."""
+    check(features(sleep=[night(1.5, **BY_DAY)]), last_night_age_h=24)
+    check(features(sleep=[night(1.5)]), last_night_age_h=NAN)  # 36 h
+    check(features(sleep=[night(2.4, **BY_DAY)]), last_night_age_h=NAN)
+    check(features(sleep=[night(1.4)]), last_night_age_h=33.6)
+
+
+def test_what_was_slept_tells_a_nap_where_bed_times_are_a_convention() -> None:
+    for asleep, age in ((170.0, NAN), (180.0, 0), (NAN, 0)):
+        found = features(sleep=[night(0.5, asleep_min=asleep, **BY_DAY)])
+        check(found, last_night_age_h=age)
+
+
+def test_sample_of_day_precision_has_no_time_within_the_day() -> None:
+    awake = {"awake_at": CLOCK - DAY - DAY / 4}
+    close = session(1 + 1 / 24)
+    timed = features(labs=[sample(1, "cortisol", 400.0, **awake)], sessions=[close])
+    check(timed, cortisol_ln=NAN, hormone_after_exercise=1)
+    found = features(labs=[sample(1, "cortisol", 400.0, **awake, **BY_DAY)], sessions=[close])
+    check(found, cortisol_ln=np.log(400), hormone_after_exercise=0, cortisol_age_d=1)
+    # 1.5 days before 20:00 is 08:00 of the day before.
+    check(features(labs=[sample(1.5, "ck", 90.0, **BY_DAY)]), ck_age_d=1)
+    check(features(labs=[sample(1.5, "ck", 90.0)]), ck_age_d=1.5)
+
+
+def test_ratio_of_samples_of_day_precision_takes_them_for_one_draw() -> None:
+    awake = [row | {"awake_at": row["drawn_at"] - DAY / 24} for row in pairs(0.5)]
+    by_day = [row | BY_DAY for row in awake]
+    check(features(labs=awake), tc_drop_30pct_p=drop_probability(0.5, 0.24))
+    check(features(labs=by_day), tc_dev_ln=np.log(0.5), tc_age_d=1,
+          tc_drop_30pct_p=drop_probability(0.5, 0.35))  # fmt: skip
+    mixed = [row | (BY_DAY if i % 2 else {}) for i, row in enumerate(awake)]
+    check(features(labs=mixed), tc_dev_ln=NAN, tc_age_d=NAN)
+
+
 def test_lab_deviation_needs_three_of_the_same_specimen() -> None:
     earlier = [sample(day, "ck", 100.0) for day in (20, 40, 60)]
     last = sample(1, "ck", 200.0)

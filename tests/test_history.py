@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from feature_cohorts import cohort, history_of, random_cohort
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from nmr_ml.history import NEVER_S, local_day, local_seconds, seconds, upper_bound
+from nmr_ml.columns import seconds
+from nmr_ml.history import local_day, local_seconds, midnights
 from nmr_ml.tables import ANALYTES, MODALITIES, SEXES
 
 ATHLETES = [{"athlete_id": "b", "sex": "male"}, {"athlete_id": "a", "sex": "female"}]
@@ -117,9 +116,31 @@ def test_local_clock_agrees_with_pandas(zone: str) -> None:
     assert local_seconds(moments, zone).tolist() == wall.as_unit("s").asi8.tolist()
 
 
-def test_missing_times_are_never() -> None:
-    times = pd.Series(pd.to_datetime(["2026-01-01T00:00:01Z", None], utc=True)).dt.as_unit("us")
-    assert seconds(times).tolist() == [1_767_225_601, NEVER_S]
+def test_missing_times_are_missing() -> None:
+    times = pd.Series(pd.to_datetime(["2026-01-01T00:00:01.9Z", None], utc=True)).dt.as_unit("us")
+    np.testing.assert_equal(seconds(times), [1_767_225_601, np.nan])
+
+
+@pytest.mark.parametrize(
+    "zone",
+    ["Europe/Oslo", "America/Sao_Paulo", "Asia/Beirut", "America/Havana", "Africa/Cairo",
+     "Asia/Kolkata", "UTC", ""],
+)  # fmt: skip
+def test_midnights_agree_with_pandas(zone: str) -> None:
+    days = np.arange(0, 25_000)
+    local = pd.DatetimeIndex(days.astype("datetime64[D]")).tz_localize(
+        zone or "UTC", ambiguous=np.ones(days.size, bool), nonexistent="shift_forward"
+    )
+    expected = local.tz_convert("UTC").tz_localize(None).as_unit("s").asi8
+    assert midnights(days, zone).tolist() == expected.tolist()
+
+
+def test_day_without_midnight_begins_with_its_first_moment() -> None:
+    """Samoa went from 23:59:59 to 01:00 on 26 September 2010."""
+    day = np.array(["2010-09-26"], "datetime64[D]").astype(np.int64)
+    begin = midnights(day, "Pacific/Apia")
+    assert local_seconds(begin, "Pacific/Apia")[0] == day[0] * 86_400 + 3600
+    assert local_seconds(begin - 1, "Pacific/Apia")[0] == day[0] * 86_400 - 1
 
 
 def test_devices_and_flags_keep_missing_apart() -> None:
@@ -149,10 +170,3 @@ def test_all_columns_are_contiguous_float64() -> None:
             assert column.dtype == np.float64
             assert column.flags.c_contiguous
             assert column.size == len(rows)
-
-
-@settings(deadline=None)  # the first call compiles
-@given(st.lists(st.integers(0, 20)), st.integers(-1, 21))
-def test_upper_bound_is_bisect_right(values: list[int], moment: int) -> None:
-    rows = np.array(sorted(values), np.int64)
-    assert upper_bound(rows, 0, rows.size, moment) == np.searchsorted(rows, moment, side="right")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nmr_ml.loading import LOADING_SHARE, loading_flags
+from nmr_ml.kernels import inner
+from nmr_ml.loading import LOADING_SHARE, Loading, _loading, late_flags, loading_flags
 
 NAN = np.nan
 
@@ -54,3 +55,31 @@ def test_agrees_with_numpy_median_on_random_loads() -> None:
         unsure = np.isnan(load) or earlier.size == 0
         expected.append(bool(known[i] <= 100 and (unsure or load >= 0.5 * np.median(earlier))))
     assert flags(loads.tolist(), known.tolist()) == expected
+
+
+@inner
+def late(s: Loading, first: int, pending: int, end: int, rows_n: int, as_of_s: int) -> np.ndarray:
+    return late_flags(s, first, pending, end, rows_n, as_of_s)
+
+
+def test_flags_from_the_first_unknown_session_on_agree_with_the_rule() -> None:
+    rng = np.random.default_rng(6)
+    offsets = np.array([0, 40, 90])
+    loads = np.where(rng.random(90) < 0.2, np.nan, rng.gamma(2, 150, 90).round())
+    ended = np.concatenate([np.sort(rng.integers(0, 100, n)) for n in (40, 50)])
+    known = ended + rng.integers(0, 20, 90) * (rng.random(90) < 0.3)
+    sessions = _loading(offsets, ended.astype(np.float64), ended, known, loads)
+    compared = 0
+    for first, last in ((0, 40), (40, 90)):
+        for as_of in range(0, 110, 3):
+            end = int(np.searchsorted(ended[first:last], as_of, side="right")) + first
+            unknown = np.flatnonzero(known[first:end] > as_of)
+            if not unknown.size:
+                continue
+            pending = first + int(unknown[0])
+            expected = loading_flags(known, loads, first, end, as_of, LOADING_SHARE)
+            found = late(sessions, first, pending, end, last - first, as_of)
+            assert found.tolist() == expected[pending - first :].tolist()
+            assert sessions.flags[first:pending].tolist() == expected[: pending - first].tolist()
+            compared += 1
+    assert compared > 20

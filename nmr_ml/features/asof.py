@@ -1,23 +1,27 @@
-"""What all feature kernels share: the moments asked about, and how rows are found as of them."""
+"""What all feature kernels share: the moments asked about, and how rows are found as of them.
+
+A kernel writes its columns for the queries ``first:last`` of a chunk. Queries of one episode at
+several moments, and those that differ only in their component, stand beside one another, so a
+kernel copies from the row above what cannot differ: see `Moments.alike`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from nmr_ml.history import local_seconds
+from nmr_ml.history import clock_changes
+from nmr_ml.kernels import inner
+from nmr_ml.sorted_rows import upper_bound_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.history import History
     from nmr_ml.queries import Queries
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 HOUR_S = 3600
 DAY_S = 86_400
@@ -26,12 +30,35 @@ DAY_S = 86_400
 HORIZON_D = 112
 HORIZON_S = HORIZON_D * DAY_S
 
+#: Values of `Moments.alike`: against the query above, another episode, the same episode later,
+#: the same episode and moment.
+OTHER, SAME_EPISODE, SAME_MOMENT = 0, 1, 2
+
+
+class Asked(NamedTuple):
+    """Queries as arrays of shape (n_queries,); see `nmr_ml.queries.Queries`."""
+
+    athlete: Ints
+    component: Ints
+    session: Ints
+    test: Ints
+    clock_s: Ints
+    as_of_s: Ints
+
+
+class Clock(NamedTuple):
+    """The athletes' clock: its shift to UTC is ``shifts_s[i]`` until ``starts_s[i]``."""
+
+    starts_s: Ints
+    shifts_s: Ints
+
 
 class Moments(NamedTuple):
     """The queries as the kernels see them; all arrays have shape (n_queries,).
 
-    `clock_day` and `as_of_day` are day numbers on the athletes' calendar. `repeats` marks a query
-    that differs from the one before only in its component.
+    `clock_day` and `as_of_day` are day numbers on the athletes' calendar. `alike` compares a query
+    with the one above; the same episode counts only where neither moment lies before the clock
+    start and the later one is below.
     """
 
     athlete: Ints
@@ -40,21 +67,50 @@ class Moments(NamedTuple):
     as_of_s: Ints
     clock_day: Ints
     as_of_day: Ints
-    repeats: Bools
+    alike: Ints
 
 
-def moments(history: History, queries: Queries) -> Moments:
-    """Return what the kernels need to know of `queries`."""
-    columns = (queries.athlete, queries.session, queries.clock_start_s, queries.as_of_s)
-    repeats = np.zeros(len(queries), np.bool_)
-    repeats[1:] = True
-    for column in columns:
-        repeats[1:] &= column[1:] == column[:-1]
-    moment_s = np.concatenate([queries.clock_start_s, queries.as_of_s])
-    days = local_seconds(moment_s, history.timezone) // DAY_S
-    athlete, session, clock_s, as_of_s = (np.ascontiguousarray(c, np.int64) for c in columns)
-    clock_day, as_of_day = np.split(days, 2)
-    return Moments(athlete, session, clock_s, as_of_s, clock_day, as_of_day, repeats)
+def asked(queries: Queries, first: int, last: int) -> Asked:
+    """Return a copy of the queries ``first:last``: read-only arrays are another type to numba."""
+    columns = (
+        queries.athlete, queries.component, queries.session, queries.test, queries.clock_start_s,
+        queries.as_of_s,
+    )  # fmt: skip
+    return Asked(*(np.array(c[first:last], np.int64) for c in columns))
+
+
+def clock_of(timezone: str) -> Clock:
+    """Return the clock of `timezone`."""
+    starts_s, shifts_s = clock_changes(timezone)
+    return Clock(starts_s, shifts_s)
+
+
+@inner
+def moments(a: Asked, clock: Clock) -> Moments:
+    """Return what the kernels need to know of the queries."""
+    n = a.athlete.size
+    clock_day, as_of_day = np.empty(n, np.int64), np.empty(n, np.int64)
+    alike = np.empty(n, np.int64)
+    era, eras = 0, clock.starts_s.size
+    for q in range(n):
+        era = upper_bound_near(clock.starts_s, 0, eras, a.clock_s[q], era)
+        clock_day[q] = (a.clock_s[q] + clock.shifts_s[era]) // DAY_S
+        era = upper_bound_near(clock.starts_s, 0, eras, a.as_of_s[q], era)
+        as_of_day[q] = (a.as_of_s[q] + clock.shifts_s[era]) // DAY_S
+        alike[q] = likeness(a, q) if q > 0 else OTHER
+    return Moments(a.athlete, a.session, a.clock_s, a.as_of_s, clock_day, as_of_day, alike)
+
+
+@inner
+def likeness(a: Asked, q: int) -> int:
+    """Return how query `q` compares with the one above."""
+    if a.athlete[q] != a.athlete[q - 1] or a.session[q] != a.session[q - 1]:
+        return OTHER
+    if a.clock_s[q] != a.clock_s[q - 1]:
+        return OTHER
+    if a.as_of_s[q] == a.as_of_s[q - 1]:
+        return SAME_MOMENT
+    return SAME_EPISODE if a.clock_s[q] <= a.as_of_s[q - 1] < a.as_of_s[q] else OTHER
 
 
 def decay_table(kept_per_day: float, horizon_d: int = HORIZON_D) -> Floats:
@@ -65,14 +121,14 @@ def decay_table(kept_per_day: float, horizon_d: int = HORIZON_D) -> Floats:
     return np.ascontiguousarray(kept_per_day ** (np.arange(horizon_d * 24 + 1) / 24.0))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def copy_previous(out: Floats, q: int, first: int, count: int) -> None:
     """Give query `q` the `count` values from column `first` of the query before it."""
     for c in range(first, first + count):
         out[q, c] = out[q - 1, c]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def fill_missing(out: Floats, q: int, first: int, count: int) -> None:
     """Mark `count` values of query `q` from column `first` as missing."""
     for c in range(first, first + count):
@@ -84,26 +140,10 @@ def stacked(columns: list[Floats]) -> Floats:
     return np.ascontiguousarray(np.column_stack(columns), np.float64)
 
 
-def grouped(offsets: Ints, group: Ints, groups_n: int) -> tuple[NDArray[np.intp], Ints]:
-    """Order rows by athlete and `group`, keeping their order within, and find where each starts.
+@inner
+def settled(latest_known_s: Ints, first: int, end: int, as_of_s: int) -> bool:
+    """Return whether all rows of an athlete before `end` were known at a moment.
 
-    Parameters
-    ----------
-    offsets : int64 array, shape (n_athletes + 1,)
-        Of rows that are sorted by athlete.
-    group : int64 array, shape (n_rows,)
-        From 0 to ``groups_n - 1``; -1 drops the row.
-
-    Returns
-    -------
-    order : intp array
-    starts : int64 array, shape (n_athletes * groups_n + 1,)
-        Rows of athlete ``a`` and group ``g`` are ``order[starts[k]:starts[k + 1]]`` with
-        ``k = a * groups_n + g``.
+    The athlete's rows begin at `first`; `latest_known_s` is what `running_latest` returns.
     """
-    athletes_n = offsets.size - 1
-    key = np.repeat(np.arange(athletes_n), np.diff(offsets)) * groups_n + group
-    kept = np.flatnonzero(group >= 0)
-    order = kept[np.argsort(key[kept], kind="stable")]
-    starts = np.searchsorted(key[order], np.arange(athletes_n * groups_n + 1))
-    return order, starts.astype(np.int64)
+    return bool(end <= first or latest_known_s[end - 1] <= as_of_s)

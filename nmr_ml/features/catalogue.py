@@ -195,6 +195,14 @@ def _before_session() -> list[Feature]:
     ]  # fmt: skip
 
 
+#: Quantities of a night that depend on when it began or ended.
+_TIMED = frozenset({"efficiency", "latency", "deep_first3h", "deep_first3h_share", "midpoint"})
+
+
+def _untimed(quantity: str) -> str:
+    return "; night of day precision" if quantity in _TIMED else ""
+
+
 _SLEEP_BASELINE = (
     "own baseline: at least 7 nights (3 h or longer) of the same device in the 28 d up to the "
     "clock start, the night itself left out"
@@ -215,7 +223,8 @@ def _sleep() -> list[Feature]:
             f"last_night_{name}_z", "SD", "sleep",
             f"({formulas.get(name, name + ' minutes')} [{unit}] of the last night - mean) / "
             f"max(SD, {floor:g} {unit}); {_SLEEP_BASELINE}",
-            "domain.md §3.2", "no night that ended in the last 36 h; baseline too small", 36.0,
+            "domain.md §3.2", "no night that ended in the last 36 h; baseline too small"
+            + _untimed(name), 36.0,
         )
         for name, (unit, floor) in NIGHT_COLUMNS.items()
     ]  # fmt: skip
@@ -224,15 +233,16 @@ def _sleep() -> list[Feature]:
             f"nights_since_{name}_z", "SD", "sleep",
             f"mean of the same deviation over the nights that ended after the clock start; "
             f"{_SLEEP_BASELINE}",
-            "domain.md §3.2", "no such night of the newest night's device; baseline too small",
-            _HORIZON_H,
+            "domain.md §3.2", "no such night of the newest night's device; baseline too small"
+            + _untimed(name), _HORIZON_H,
         )
         for name in NIGHT_COLUMNS
     ]  # fmt: skip
     return [
         *last,
         *since,
-        Feature("last_night_age_h", "h", "sleep", "as_of - waking of the last night",
+        Feature("last_night_age_h", "h", "sleep",
+                "as_of - waking of the last night; whole local days x 24 for day precision",
                 "contract §4", "no night that ended in the last 36 h", 36.0),
         Feature("nights_since_n", "1", "sleep", "nights on record since the clock start",
                 "contract §2", "never", _HORIZON_H, always=True),
@@ -240,7 +250,8 @@ def _sleep() -> list[Feature]:
                 "8 h x local days with a known duration - Σ asleep, naps included, over 14 d",
                 "domain.md §3.2", "fewer than 10 such days", 14 * _DAY_H),
         Feature("midpoint_sd_14d_h", "h", "sleep", "sample SD of the midpoint over 14 d",
-                "regularity; domain.md §3.2", "fewer than 7 nights", 14 * _DAY_H),
+                "regularity; domain.md §3.2", "fewer than 7 nights that are not of day precision",
+                14 * _DAY_H),
     ]  # fmt: skip
 
 
@@ -268,7 +279,8 @@ def _endocrine() -> list[Feature]:
                     f"ln of the last sample{rest}{note} - baseline; {_LAB_BASELINE}"
                     + _WAKE_CORRECTION, "domain.md §3.3-3.4",
                     f"{stale}; fewer than 3 baseline samples", age),
-            Feature(f"{series.name}_age_d", "d", "endocrine", "as_of - draw of the last sample",
+            Feature(f"{series.name}_age_d", "d", "endocrine",
+                    "as_of - draw of the last sample; whole local days for day precision",
                     "contract §4", stale, age),
         ]  # fmt: skip
     for name, top, bottom in RATIOS:
@@ -284,7 +296,8 @@ def _endocrine() -> list[Feature]:
                     f"posterior P(true fall ≥ 30 %) of {what}: resting SD 0.24 (0.35 where waking "
                     "time is unknown), n baseline pairs, prior SD 0.25 of a true change",
                     "domain.md §3.3; Adlercreutz 1986", nulls, 30 * _DAY_H),
-            Feature(f"{name}_age_d", "d", "endocrine", "as_of - draw of the last pair",
+            Feature(f"{name}_age_d", "d", "endocrine",
+                    "as_of - draw of the last pair; whole local days for day precision",
                     "contract §4", nulls.rpartition(";")[0], 30 * _DAY_H),
         ]  # fmt: skip
     return [

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
-from nmr_ml.features.asof import DAY_S, Moments, copy_previous, fill_missing
-from nmr_ml.features.families import ANALYTE_SERIES, LAB_SERIES
-from nmr_ml.features.labs import NAMES, SALIVA, Labs
-from nmr_ml.history import upper_bound
+from nmr_ml.features.asof import DAY_S, SAME_MOMENT, Moments, copy_previous, fill_missing
+from nmr_ml.features.families import LAB_SERIES
+from nmr_ml.features.labs import NAMES, SALIVA, SERIES, SINGLE, Labs, usual_ln
+from nmr_ml.kernels import inner
+from nmr_ml.sorted_rows import upper_bound_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Samples = NDArray[Any]  # records of `nmr_ml.features.labs.SAMPLE`
 
-SERIES, ANALYTES_N = len(LAB_SERIES), len(ANALYTE_SERIES)
 MAX_AGE_S = np.array([series.max_age_d * DAY_S for series in LAB_SERIES])
 RESTING = np.array([series.resting for series in LAB_SERIES])
 #: Oral contraceptives move these in blood two-fold (domain.md §3.3).
 MOVED_BY_PILL = np.array([name in {"testosterone", "cortisol", "shbg"} for name in NAMES])
 TESTOSTERONE, CORTISOL = NAMES.index("testosterone"), NAMES.index("cortisol")
-BASELINE_S, BASELINE_MOST, BASELINE_LEAST = 365 * DAY_S, 12, 3
 #: SD of ln(T:C) within a resting person (domain.md §3.3), and with cortisol's diurnal swing left
 #: in where waking is unknown (√(0.24² + 0.25²); assumption). Prior SD of a true change: assumption.
 RATIO_SD, UNCORRECTED_RATIO_SD, TRUE_CHANGE_SD = 0.24, 0.35, 0.25
@@ -33,97 +32,95 @@ DROP_LN = math.log(0.7)
 WIDTH = 3 * SERIES + 1
 
 
-@njit(cache=True, nogil=True)
-def endocrine(m: Moments, labs: Labs, pill: Floats, out: Floats, col: int) -> None:
+@inner
+def endocrine(
+    m: Moments, first: int, last: int, labs: Labs, pill: Floats, out: Floats, col: int
+) -> None:
     """Write all series, three columns each, and whether the newest sample followed exercise."""
-    at_s, known_s, after_s = labs.at_s, labs.known_s, labs.after_s
-    for q in range(m.athlete.size):
-        if m.repeats[q]:
+    ends = np.zeros(SERIES, np.int64)
+    for q in range(first, last):
+        if m.alike[q] == SAME_MOMENT:
             copy_previous(out, q, col, WIDTH)
             continue
         athlete, as_of = m.athlete[q], m.as_of_s[q]
-        clock = min(m.clock_s[q], as_of)
-        if labs.starts[athlete * SERIES] == labs.starts[(athlete + 1) * SERIES]:
+        starts = labs.starts[athlete * SERIES : (athlete + 1) * SERIES + 1]
+        if starts[0] == starts[SERIES]:
             fill_missing(out, q, col, WIDTH)
             continue
         for k in range(SERIES):
-            first, end = labs.starts[athlete * SERIES + k], labs.starts[athlete * SERIES + k + 1]
-            at = col + 3 * k
-            i = last_sample(at_s, known_s, after_s, first, end, as_of, MAX_AGE_S[k], RESTING[k])
-            if i < 0:
-                fill_missing(out, q, at, 3)
+            if starts[k] == starts[k + 1]:
+                ends[k] = starts[k]
+                fill_missing(out, q, col + 3 * k, 3)
                 continue
-            usual, n = usual_ln(labs, first, i, clock, as_of)
-            blood = 0 <= labs.specimen[i] < SALIVA
-            hidden = blood and pill[athlete] == 1.0
-            out[q, at + 2] = (as_of - labs.at_s[i]) / DAY_S
-            if k < ANALYTES_N:
-                level = blood and not (hidden and MOVED_BY_PILL[k])
-                out[q, at] = labs.ln[i] if level else np.nan
-                out[q, at + 1] = labs.ln[i] - usual
-            elif hidden:
-                fill_missing(out, q, at, 3)
+            ends[k] = upper_bound_near(labs.at_s, starts[k], starts[k + 1], as_of, ends[k])
+            i = last_sample(labs.samples, starts[k], ends[k], as_of, MAX_AGE_S[k], RESTING[k])
+            if i < 0:
+                fill_missing(out, q, col + 3 * k, 3)
             else:
-                out[q, at] = labs.ln[i] - usual
-                out[q, at + 1] = drop_probability(labs.ln[i] - usual, n, labs.uncorrected[i])
-        out[q, col + WIDTH - 1] = newest_after_exercise(labs, athlete, as_of)
+                write_series(
+                    labs.samples, k, starts[k], i, m.clock_s[q], as_of, m.as_of_day[q],
+                    pill[athlete] == 1.0, out[q, col + 3 * k : col + 3 * k + 3],
+                )  # fmt: skip
+        out[q, col + WIDTH - 1] = newest_after_exercise(labs.samples, starts, ends, as_of)
 
 
-@njit(cache=True, nogil=True)
+@inner
+def write_series(
+    samples: Samples, k: int, first: int, i: int, clock_s: int, as_of_s: int, as_of_day: int,
+    pill: bool, out: Floats,
+) -> None:  # fmt: skip
+    """Write what the last sample `i` of series `k` says."""
+    last = samples[i]
+    blood, clock_s = 0 <= last.specimen < SALIVA, min(clock_s, as_of_s)
+    if k >= SINGLE and blood and pill:
+        out[:] = np.nan
+        return
+    usual, n = last.usual, last.usual_n
+    if last.settled_s > as_of_s or last.at_s > clock_s:
+        usual, n = usual_ln(samples, first, i, clock_s, as_of_s)
+    deviation = last.ln - usual
+    if k >= SINGLE:
+        out[0] = deviation
+        out[1] = drop_probability(deviation, n, last.uncorrected)
+    else:
+        out[0] = last.ln if blood and not (pill and MOVED_BY_PILL[k]) else np.nan
+        out[1] = deviation
+    out[2] = as_of_day - last.day if last.by_day else (as_of_s - last.at_s) / DAY_S
+
+
+@inner
 def last_sample(
-    at_s: Ints, known_s: Ints, after_s: Ints, first: int, end: int, as_of_s: int, max_age_s: int,
-    resting: bool,
-) -> int:  # fmt: skip
-    """Return the newest sample that counts as of a moment, -1 where there is none."""
-    for i in range(upper_bound(at_s, first, end, as_of_s) - 1, first - 1, -1):
-        if as_of_s - at_s[i] >= max_age_s:
+    samples: Samples, first: int, end: int, as_of_s: int, max_age_s: int, resting: bool
+) -> int:
+    """Return the newest sample before `end` that counts as of a moment, -1 where there is none."""
+    for i in range(end - 1, first - 1, -1):
+        row = samples[i]
+        if as_of_s - row.at_s >= max_age_s:
             return -1
-        if known_s[i] <= as_of_s and not (resting and after_s[i] <= as_of_s):
+        if row.known_s <= as_of_s and not (resting and row.after_s <= as_of_s):
             return i
     return -1
 
 
-@njit(cache=True, nogil=True)
-def usual_ln(labs: Labs, first: int, newest: int, clock_s: int, as_of_s: int) -> tuple[float, int]:
-    """Return the mean of the samples before `newest` that make its baseline, and their number."""
-    total, n = 0.0, 0
-    for i in range(newest - 1, first - 1, -1):
-        if labs.at_s[newest] - labs.at_s[i] >= BASELINE_S or n == BASELINE_MOST:
-            break
-        if labs.at_s[i] == labs.at_s[newest] or labs.at_s[i] > clock_s:
-            continue
-        if labs.known_s[i] > as_of_s or labs.after_s[i] <= as_of_s or labs.censored[i] == 1.0:
-            continue
-        if labs.specimen[i] == labs.specimen[newest]:
-            total += labs.ln[i]
-            n += 1
-    if n < BASELINE_LEAST:
-        return np.nan, n
-    return total / n, n
-
-
-@njit(cache=True, nogil=True)
-def drop_probability(deviation: float, n: int, uncorrected: float) -> float:
+@inner
+def drop_probability(deviation: float, n: int, uncorrected: bool) -> float:
     """Return P(true change ≤ ln 0.7) given the observed deviation from `n` baseline pairs."""
     if np.isnan(deviation):
         return np.nan
-    sd = UNCORRECTED_RATIO_SD if uncorrected == 1.0 else RATIO_SD
+    sd = UNCORRECTED_RATIO_SD if uncorrected else RATIO_SD
     noise = sd * sd * (1 + 1 / n)
     kept = TRUE_CHANGE_SD**2 / (TRUE_CHANGE_SD**2 + noise)
     z = (DROP_LN - kept * deviation) / math.sqrt(kept * noise)
     return 0.5 * math.erfc(-z / math.sqrt(2.0))
 
 
-@njit(cache=True, nogil=True)
-def newest_after_exercise(labs: Labs, athlete: int, as_of_s: int) -> float:
+@inner
+def newest_after_exercise(samples: Samples, starts: Ints, ends: Ints, as_of_s: int) -> float:
     """Return 1 where the newest testosterone or cortisol sample followed exercise, else 0."""
     newest_s, after = -1, np.nan
     for k in (TESTOSTERONE, CORTISOL):
-        first, end = labs.starts[athlete * SERIES + k], labs.starts[athlete * SERIES + k + 1]
-        i = last_sample(
-            labs.at_s, labs.known_s, labs.after_s, first, end, as_of_s, MAX_AGE_S[k], False
-        )
-        if i >= 0 and labs.at_s[i] > newest_s:
-            newest_s = labs.at_s[i]
-            after = 1.0 if labs.after_s[i] <= as_of_s else 0.0
+        i = last_sample(samples, starts[k], ends[k], as_of_s, MAX_AGE_S[k], False)
+        if i >= 0 and samples[i].at_s > newest_s:
+            newest_s = samples[i].at_s
+            after = 1.0 if samples[i].after_s <= as_of_s else 0.0
     return after

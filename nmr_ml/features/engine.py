@@ -4,28 +4,45 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
-import pandas as pd
 
-from nmr_ml.cohort import Cohort
-from nmr_ml.features import before, endocrine, labs, load, nutrition, record, sleep
-from nmr_ml.features.asof import Moments, moments
+from nmr_ml.baseline import Trials, trials_of
+from nmr_ml.features import before, endocrine, labs, load, nutrition, person, record, sleep
+from nmr_ml.features.asof import Asked, Clock, asked, clock_of, moments
 from nmr_ml.features.catalogue import GROUPS, blocks
 from nmr_ml.features.contract import FeatureContract, feature_contract
-from nmr_ml.history import History, build_history
+from nmr_ml.features.families import ITEMS
+from nmr_ml.kernels import kept
+from nmr_ml.loading import Loading, loading_of
 from nmr_ml.queries import Queries
-from nmr_ml.tables import SEXES, TABLES
+from nmr_ml.request_history import history_of_rows
 from nmr_ml.testspec import TestSpec, shipped_testspecs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
+    from nmr_ml.history import History
+
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+
+#: Queries that a thread takes at a time, and those whose rows stay in the cache of a core.
+CHUNK, BLOCK = 8192, 64
+#: Queries of a thread below which starting it costs more than it brings.
+LEAST_SHARED = 256
+#: Modules that are compiled into the kernel, or hold constants that are.
+COMPILED = (
+    "baseline", "history", "kernels", "loading", "medians", "sorted_rows", "tables", "testspec",
+    "features.asof", "features.before", "features.endocrine", "features.engine",
+    "features.families", "features.labs", "features.load", "features.nutrition",
+    "features.person", "features.record", "features.sleep",
+)  # fmt: skip
 
 
 def build_features(
@@ -53,85 +70,119 @@ def build_features(
         C-contiguous, in the order of `feature_contract`; NaN is missing.
     """
     out = np.empty((len(queries), len(feature_contract().names)), np.float64)
-    tables = _tables(history, specs)
-    if threads == 1:
-        _fill(history, tables, queries, specs, out)
+    tables, constants, columns = tables_of(history, specs), _constants(), _first_columns()
+    clock, kernel = clock_of(history.timezone), filling()
+
+    def fill(first: int, size: int) -> None:
+        last = min(first + size, len(queries))
+        kernel(asked(queries, first, last), clock, tables, constants, columns, out[first:last])
+
+    if threads == 1 or len(queries) < 2 * LEAST_SHARED:
+        for first in range(0, len(queries), CHUNK):
+            fill(first, CHUNK)
         return out
-    cuts = np.linspace(0, len(queries), threads + 1).astype(np.int64)
-
-    def fill(a: int, b: int) -> None:
-        _fill(history, tables, queries.take(np.arange(a, b)), specs, out[a:b])
-
+    size = min(CHUNK, -(-len(queries) // threads))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, cuts[:-1], cuts[1:]))
+        list(pool.map(lambda first: fill(first, size), range(0, len(queries), size)))
     return out
 
 
-class _Tables(NamedTuple):
+class Tables(NamedTuple):
     """The tables of a history as the kernels read them."""
 
     sessions: load.Sessions
+    loading: Loading
     pulse: load.Pulse
     nights: sleep.Nights
     labs: labs.Labs
     food: nutrition.Food
+    people: person.People
+    trials: Trials
     tests: record.Tests
     events: record.Events
 
 
-def _tables(history: History, specs: Mapping[str, TestSpec]) -> _Tables:
-    return _Tables(
-        load.sessions_of(history), load.pulse_of(history), sleep.nights_of(history),
-        labs.labs_of(history), nutrition.food_of(history), record.tests_of(history, specs),
-        record.events_of(history),
+def tables_of(history: History, specs: Mapping[str, TestSpec]) -> Tables:
+    """Lay the tables of `history` out for the kernels."""
+    loading = loading_of(history)
+    trials = trials_of(history, loading, specs)
+    return Tables(
+        load.sessions_of(history), loading, load.pulse_of(history), sleep.nights_of(history),
+        labs.labs_of(history), nutrition.food_of(history), person.people_of(history), trials,
+        record.tests_of(history, trials, specs), record.events_of(history),
     )  # fmt: skip
 
 
-def _fill(
-    history: History, t: _Tables, queries: Queries, specs: Mapping[str, TestSpec], out: Floats
-) -> None:
-    """Run every kernel on its columns of `out`."""
-    m, first = moments(history, queries), _first_columns()
-    load.own_session(m, t.sessions, t.pulse, out, first["own_session"])
-    load.windows(m, t.sessions, load.RING_ENDS_S, out, first["windows"])
-    load.load_state(m, t.sessions, load.WEIGHTS, out, first["load_state"])
-    before.before_session(m, t.sessions, out, first["before_session"])
-    sleep.sleep(m, t.nights, sleep.FLOORS, out, first["sleep"])
-    pill = history.person["hormonal_contraception"]
-    endocrine.endocrine(m, t.labs, pill, out, first["endocrine"])
-    nutrition.nutrition(m, t.food, t.sessions, out, first["nutrition"])
-    _person(history, m, out, first["person"])
-    col = first["record"]
-    record.index_tests(m, t.tests, record.index_of(history, queries, specs), out, col)
-    col += record.INDEX_WIDTH
-    record.questionnaires(m, t.tests, record.HALVING, out, col)
-    col += record.ITEM_WIDTH * t.tests.items.size
-    record.earlier_events(m, t.events, out, col)
+class Constants(NamedTuple):
+    """Tables that are the same for every history."""
+
+    weights: Floats
+    ring_ends_s: Ints
+    floors: Floats
+    halving: Floats
+
+
+class Columns(NamedTuple):
+    """The first column of each kernel."""
+
+    own_session: int
+    loads: int
+    before_session: int
+    sleep: int
+    endocrine: int
+    nutrition: int
+    person: int
+    index_tests: int
+    questionnaires: int
+    events: int
 
 
 @cache
-def _first_columns() -> dict[str, int]:
+def filling() -> Callable[[Asked, Clock, Tables, Constants, Columns, Floats], None]:
+    """Return the one kernel that runs all others, compiled or read from the cache."""
+    package = Path(__file__).parents[1]
+    files = (package / f"{name.replace('.', '/')}.py" for name in COMPILED)
+    return _filling(sha256(b"".join(file.read_bytes() for file in files)).hexdigest())
+
+
+def _filling(stamp: str) -> Callable[[Asked, Clock, Tables, Constants, Columns, Floats], None]:
+    # numba looks at the file of a function to see whether the machine code that it kept is old, not
+    # at the files of those it calls; but what a closure holds is part of the key.
+    @kept
+    def fill(a: Asked, clock: Clock, t: Tables, k: Constants, col: Columns, out: Floats) -> None:
+        assert stamp  # noqa: S101 - to hold it
+        m = moments(a, clock)
+        for i in range(0, a.athlete.size, BLOCK):  # so that a row is written while it is at hand
+            j = min(i + BLOCK, a.athlete.size)
+            load.own_session(m, i, j, t.sessions, t.pulse, out, col.own_session)
+            load.loads(m, i, j, t.sessions, k.weights, k.ring_ends_s, out, col.loads)
+            before.before_session(m, i, j, t.sessions, t.loading, out, col.before_session)
+            sleep.sleep(m, i, j, t.nights, k.floors, out, col.sleep)
+            endocrine.endocrine(m, i, j, t.labs, t.people.pill, out, col.endocrine)
+            nutrition.nutrition(m, i, j, t.food, t.sessions, out, col.nutrition)
+            person.person(m, i, j, t.people, out, col.person)
+            record.index_tests(m, a, i, j, t.trials, t.tests, t.loading, out, col.index_tests)
+            record.questionnaires(m, i, j, t.trials, t.tests, k.halving, out, col.questionnaires)
+            record.earlier_events(m, i, j, t.events, out, col.events)
+
+    return cast("Callable[[Asked, Clock, Tables, Constants, Columns, Floats], None]", fill)
+
+
+def _constants() -> Constants:
+    return Constants(load.WEIGHTS, load.RING_ENDS_S, sleep.FLOORS, record.HALVING)
+
+
+@cache
+def _first_columns() -> Columns:
     sizes = [len(features) for features in blocks().values()]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    return dict(zip(blocks(), map(int, starts), strict=True))
-
-
-def _person(history: History, m: Moments, out: Floats, col: int) -> None:
-    person = history.person
-    sex = np.where(person["sex"] == SEXES.index("unknown"), np.nan, person["sex"])
-    share = person["fat_free_mass_kg"] / person["body_mass_kg"]
-    year = m.as_of_day.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
-    columns = (
-        sex[m.athlete],
-        year - person["birth_year"][m.athlete],
-        person["training_tier"][m.athlete],
-        person["body_mass_kg"][m.athlete],
-        np.where(share <= 1, share, np.nan)[m.athlete],
-        person["stature_cm"][m.athlete],
-        person["hormonal_contraception"][m.athlete],
-    )
-    for c, column in enumerate(columns):
-        out[:, col + c] = column
+    first = dict(zip(blocks(), map(int, starts), strict=True))
+    items = first["record"] + record.INDEX_WIDTH
+    return Columns(
+        first["own_session"], first["windows"], first["before_session"], first["sleep"],
+        first["endocrine"], first["nutrition"], first["person"], first["record"], items,
+        items + record.ITEM_WIDTH * len(ITEMS),
+    )  # fmt: skip
 
 
 def completeness(matrix: Floats, contract: FeatureContract) -> Floats:
@@ -149,41 +200,15 @@ def completeness(matrix: Floats, contract: FeatureContract) -> Floats:
     return np.asarray(np.mean(told, axis=0), np.float64)
 
 
-def hide_endocrine(
-    matrix: Floats, rows_mask: NDArray[np.bool_], contract: FeatureContract
-) -> Floats:
-    """Return a copy with the endocrine group missing in the rows of `rows_mask` (minors)."""
-    hidden = matrix.copy()
-    hidden[np.ix_(rows_mask, np.array(contract.groups) == "endocrine")] = np.nan
-    return hidden
+def hide_endocrine(matrix: Floats, rows_mask: NDArray[np.bool_], contract: FeatureContract) -> None:
+    """Make the endocrine group missing in the rows of `rows_mask` (minors), in place."""
+    if rows_mask.any():
+        matrix[np.ix_(rows_mask, np.array(contract.groups) == "endocrine")] = np.nan
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache, by building the features of one query."""
-    cohort = _smallest_cohort()
     specs = shipped_testspecs()
+    history = history_of_rows({"athletes": [{"athlete_id": "a"}]}, "UTC", tuple(specs))
     zero, none, moment = np.zeros(1, np.int64), np.full(1, -1), np.full(1, 86_400)
-    queries = Queries(zero, zero, zero, none, zero, moment, moment)
-    build_features(build_history(cohort, tuple(specs)), queries, specs)
-
-
-def _smallest_cohort() -> Cohort:
-    """Return one athlete with nothing on record."""
-    frames = {name: _empty(name) for name in TABLES}
-    frames["athletes"] = pd.DataFrame({"athlete_id": ["a"], "sex": ["unknown"]}).reindex(
-        columns=list(TABLES["athletes"].names)
-    )
-    frames["athletes"] = frames["athletes"].astype(_dtypes("athletes"))
-    return Cohort("warm-up", "UTC", frames)
-
-
-_DTYPES = {"time": "datetime64[us, UTC]", "date": "datetime64[us]", "number": "float64",
-           "bool": "boolean"}  # fmt: skip
-
-
-def _dtypes(table: str) -> dict[str, str]:
-    return {column.name: _DTYPES.get(column.kind, "str") for column in TABLES[table].columns}
-
-
-def _empty(table: str) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in _dtypes(table).items()})
+    build_features(history, Queries(zero, zero, zero, none, zero, moment, moment), specs)

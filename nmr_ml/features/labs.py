@@ -2,191 +2,276 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from nmr_ml.features.asof import HOUR_S
+from nmr_ml.features.asof import DAY_S, HOUR_S
 from nmr_ml.features.families import ANALYTE_SERIES, LAB_SERIES, RATIOS
-from nmr_ml.history import NEVER_S, upper_bound
+from nmr_ml.history import NEVER_S
+from nmr_ml.kernels import inner, kept
+from nmr_ml.sorted_rows import upper_bound_near
 from nmr_ml.tables import ANALYTES, SEXES, SPECIMENS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from nmr_ml.history import History
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    #: Records of `SAMPLE`, and one of them.
+    Samples = NDArray[Any]
+    Sample = Any
 
 NAMES = tuple(series.name for series in LAB_SERIES)
 SALIVA, URINE = SPECIMENS.index("saliva"), SPECIMENS.index("urine")
 #: A value below the limit of quantification stands for LOQ/√2 (Hornung & Reed 1990).
 BELOW_LOQ_LN = -0.5 * float(np.log(2.0))
-#: Diurnal amplitudes A of ln x and the phase φ (domain.md §3.3), h after waking.
+#: Diurnal amplitudes A of ln x and the phase φ (domain.md §3.3), h after waking; of testosterone by
+#: position in `SEXES`, the mean of both where the sex is not known.
 CORTISOL_A, SALIVARY_CORTISOL_A = 0.45, 0.85
-TESTOSTERONE_A = {"male": 0.13, "female": 0.06}
+TESTOSTERONE_A = np.array([{"male": 0.13, "female": 0.06}.get(sex, 0.095) for sex in SEXES])
 PHASE_H, REFERENCE_H = 0.5, 1.0
 AFTER_EXERCISE_S = 2 * HOUR_S
 PAIR_S = 30 * 60
+BASELINE_S, BASELINE_MOST, BASELINE_LEAST = 365 * DAY_S, 12, 3
+
+SERIES, SINGLE = len(LAB_SERIES), len(ANALYTE_SERIES)
+#: Position in `LAB_SERIES` by position in `ANALYTES`; -1 for an analyte that is no feature.
+SERIES_OF = np.array([NAMES.index(name) if name in NAMES else -1 for name in ANALYTES])
+TOPS = np.array([NAMES.index(top) for _, top, _ in RATIOS])
+BOTTOMS = np.array([NAMES.index(bottom) for _, _, bottom in RATIOS])
+CORTISOL = NAMES.index("cortisol")
+TESTOSTERONES = (NAMES.index("testosterone"), NAMES.index("free_testosterone"))
+
+
+#: One sample, or a ratio of two. `after_s` is when a session that makes the sample one "after
+#: exercise" became known, `NEVER_S` where there is none; `uncorrected` marks steroid samples of
+#: unknown waking time. `usual` is the mean of the `usual_n` samples that make its baseline where
+#: all is known, which is from `settled_s` on. As records, since a kernel reads whole samples of
+#: many series, which then lie in few lines of the cache.
+SAMPLE = np.dtype(
+    [
+        ("at_s", np.int64), ("known_s", np.int64), ("after_s", np.int64), ("settled_s", np.int64),
+        ("ln", np.float64), ("usual", np.float64), ("usual_n", np.int64), ("day", np.int64),
+        ("specimen", np.int64), ("by_day", np.bool_), ("censored", np.bool_),
+        ("uncorrected", np.bool_),
+    ],
+    align=True,
+)  # fmt: skip
 
 
 class Labs(NamedTuple):
     """Samples in the order of athlete, series (position in `LAB_SERIES`) and time.
 
-    `starts` says where the samples of each athlete and series begin. `after_s` is when a session
-    that makes the sample one "after exercise" became known, `NEVER_S` where there is none;
-    `uncorrected` marks steroid samples of unknown waking time.
+    Those of athlete ``a`` and series ``k`` begin at ``starts[a * SERIES + k]``; `at_s` is apart to
+    be searched, too.
     """
 
     starts: Ints
     at_s: Ints
+    samples: Samples
+
+
+class Exercise(NamedTuple):
+    """The sessions that a sample may have been drawn after."""
+
+    offsets: Ints
+    started_s: Floats
+    ended_s: Ints
     known_s: Ints
-    ln: Floats
-    specimen: Ints
-    censored: Floats
-    uncorrected: Floats
-    after_s: Ints
-
-
-class Samples(NamedTuple):
-    """Samples, or ratios of two, in any order; `series` is -1 for what is no feature."""
-
-    athlete: Ints
-    series: Ints
-    at_s: Ints
-    known_s: Ints
-    ln: Floats
-    specimen: Ints
-    censored: Floats
-    uncorrected: Floats
-    after_s: Ints
+    by_day: Floats
 
 
 def labs_of(history: History) -> Labs:
     """Lay the samples, and the ratios of those drawn together, out for the kernel."""
-    single = _samples(history)
-    offsets = history.labs.offsets
-    ratios = [_ratio(single, offsets, position) for position in range(len(RATIOS))]
-    samples = Samples(*map(np.concatenate, zip(single, *ratios, strict=True)))
-    group = samples.athlete * len(LAB_SERIES) + samples.series
-    # Of samples drawn at once the one of blood (the first specimens) shall be the last.
-    order = np.lexsort((-samples.specimen, samples.at_s, group))
-    order = order[samples.series[order] >= 0]
-    groups = np.arange(len(history.athlete_ids) * len(LAB_SERIES) + 1)
-    starts = np.searchsorted(group[order], groups).astype(np.int64)
-    s = samples
-    return Labs(
-        starts, s.at_s[order], s.known_s[order], s.ln[order], s.specimen[order], s.censored[order],
-        s.uncorrected[order], s.after_s[order],
+    rows, columns, sessions = history.labs, history.labs.columns, history.sessions
+    exercise = Exercise(
+        sessions.offsets, sessions.columns["started_at"], sessions.at_s, sessions.known_s,
+        sessions.columns["day_precision"],
     )  # fmt: skip
-
-
-def _samples(history: History) -> Samples:
-    rows, columns = history.labs, history.labs.columns
-    athlete = np.repeat(np.arange(rows.offsets.size - 1), np.diff(rows.offsets))
-    amplitude = _amplitude(columns, history.person["sex"][athlete])
-    shift = _diurnal_shift(rows.at_s, columns["awake_at"])
-    censored = (columns["below_loq"] == 1).astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ln = np.log(columns["value"]) + censored * BELOW_LOQ_LN
-    sessions, after_s = history.sessions, np.full(len(rows), NEVER_S)
-    _known_after_exercise(
-        rows.offsets, rows.at_s, sessions.offsets, sessions.columns["started_at"], sessions.at_s,
-        sessions.known_s, sessions.columns["day_precision"], after_s,
+    drawn = _drawn(
+        rows.offsets, rows.at_s, rows.known_s, columns["local_day"], columns["day_precision"],
+        columns["analyte"], columns["value"], columns["specimen"], columns["awake_at"],
+        columns["below_loq"], history.person["sex"], exercise,
     )  # fmt: skip
-    return Samples(
-        athlete, _series(columns), rows.at_s, rows.known_s,
-        ln - np.where(np.isnan(shift), 0.0, amplitude * shift),
-        np.nan_to_num(columns["specimen"], nan=-1.0).astype(np.int64), censored,
-        ((amplitude > 0) & np.isnan(shift)).astype(np.float64), after_s,
-    )  # fmt: skip
+    return _laid_out(rows.offsets, rows.at_s, *drawn)
 
 
-def _diurnal_shift(at_s: Ints, awake_s: Floats) -> Floats:
-    """Return how far the diurnal cosine stands above its value 1 h after waking."""
-    awake_h = (at_s - awake_s) / HOUR_S
-    awake_h = np.where((awake_h >= 0) & (awake_h < 24), awake_h, np.nan)
-    reference = np.cos(2 * np.pi * (REFERENCE_H - PHASE_H) / 24)
-    return np.asarray(np.cos(2 * np.pi * (awake_h - PHASE_H) / 24) - reference)
-
-
-def _amplitude(columns: Mapping[str, Floats], sex: Floats) -> Floats:
-    """Return the diurnal amplitude of each sample; 0 where none is known."""
-    analyte, specimen = columns["analyte"], columns["specimen"]
-    cortisol = analyte == ANALYTES.index("cortisol")
-    steroids = [ANALYTES.index("testosterone"), ANALYTES.index("free_testosterone")]
-    by_sex = np.full(sex.size, sum(TESTOSTERONE_A.values()) / 2)
-    for name, male_or_female in TESTOSTERONE_A.items():
-        by_sex[sex == SEXES.index(name)] = male_or_female
-    of_cortisol = np.where(specimen == SALIVA, SALIVARY_CORTISOL_A, CORTISOL_A)
-    amplitude = np.where(cortisol, of_cortisol, np.where(np.isin(analyte, steroids), by_sex, 0.0))
-    return np.where(specimen == URINE, 0.0, amplitude)
-
-
-def _series(columns: Mapping[str, Floats]) -> Ints:
-    """Return each sample's position in `LAB_SERIES`; -1 for an analyte that is no feature."""
-    position = np.full(len(ANALYTES) + 1, -1)
-    for i, series in enumerate(ANALYTE_SERIES):
-        position[ANALYTES.index(series.name)] = i
-    analyte = np.nan_to_num(columns["analyte"], nan=len(ANALYTES)).astype(np.int64)
-    # A value of 0 that is not said to be below the LOQ has no logarithm and no meaning.
-    return np.where(columns["value"] > 0, position[analyte], -1)
-
-
-def _ratio(samples: Samples, offsets: Ints, position: int) -> Samples:
-    """Return the pairs of ratio `position` as samples of a series of their own."""
-    _, top, bottom = RATIOS[position]
-    a, b = _pairs(
-        offsets, samples.at_s, samples.specimen, samples.censored, samples.series,
-        NAMES.index(top), NAMES.index(bottom),
-    )  # fmt: skip
-    return Samples(
-        samples.athlete[a], np.full(a.size, len(ANALYTE_SERIES) + position),
-        np.maximum(samples.at_s[a], samples.at_s[b]),
-        np.maximum(samples.known_s[a], samples.known_s[b]),
-        samples.ln[a] - samples.ln[b], samples.specimen[a], samples.censored[a],
-        np.maximum(samples.uncorrected[a], samples.uncorrected[b]),
-        np.minimum(samples.after_s[a], samples.after_s[b]),
-    )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
-def _known_after_exercise(
-    offsets: Ints, drawn_s: Ints, session_offsets: Ints, started_s: Floats, ended_s: Ints,
-    session_known_s: Ints, by_day: Floats, out: Ints,
-) -> None:  # fmt: skip
-    """Note for each sample when the first session that it closely follows became known."""
-    for a in range(offsets.size - 1):
-        first, last = session_offsets[a], session_offsets[a + 1]
-        for i in range(offsets[a], offsets[a + 1]):
-            j = upper_bound(ended_s, first, last, drawn_s[i] - AFTER_EXERCISE_S)
-            while j < last and ended_s[j] <= drawn_s[i] + 24 * HOUR_S:
-                if started_s[j] <= drawn_s[i] and by_day[j] == 0.0:
-                    out[i] = min(out[i], session_known_s[j])
-                j += 1
-
-
-@njit(cache=True, nogil=True)
-def _pairs(
-    offsets: Ints, at_s: Ints, specimen: Ints, censored: Floats, series: Ints, top: int, bottom: int
-) -> tuple[Ints, Ints]:
-    """Return the rows of numerators and denominators drawn within 30 min of one another."""
-    tops, bottoms = [0 for _ in range(0)], [0 for _ in range(0)]
+@kept
+def _drawn(
+    offsets: Ints, at_s: Ints, known_s: Ints, day: Floats, by_day: Floats, analyte: Floats,
+    value: Floats, specimen: Floats, awake_s: Floats, below_loq: Floats, sex: Floats, e: Exercise,
+) -> tuple[Ints, Samples]:  # fmt: skip
+    """Return the series (-1: no feature) and the corrected sample of each row of the table."""
+    series, samples, j = np.full(at_s.size, -1), np.empty(at_s.size, SAMPLE), 0
     for a in range(offsets.size - 1):
         for i in range(offsets[a], offsets[a + 1]):
-            if series[i] != top or censored[i] == 1.0:
+            # A value of 0 that is not said to be below the LOQ has no logarithm and no meaning.
+            if not value[i] > 0 or np.isnan(analyte[i]):
                 continue
-            j = i
-            while j > offsets[a] and at_s[j - 1] >= at_s[i] - PAIR_S:
-                j -= 1
-            while j < offsets[a + 1] and at_s[j] <= at_s[i] + PAIR_S:
-                same = specimen[j] == specimen[i] and specimen[i] >= 0
-                if series[j] == bottom and same and censored[j] == 0.0:
-                    tops.append(i)
-                    bottoms.append(j)
-                j += 1
-    return np.array(tops, np.int64), np.array(bottoms, np.int64)
+            series[i] = SERIES_OF[int(analyte[i])]
+            row, timed = samples[i], by_day[i] != 1.0
+            row.at_s, row.known_s, row.day = at_s[i], known_s[i], np.int64(day[i])
+            row.by_day, row.censored = not timed, below_loq[i] == 1.0
+            row.specimen = -1 if np.isnan(specimen[i]) else np.int64(specimen[i])
+            amplitude = _amplitude(series[i], row.specimen, sex[a])
+            shift = _diurnal_shift(at_s[i] - awake_s[i]) if timed else np.nan
+            row.ln = np.log(value[i]) + (BELOW_LOQ_LN if row.censored else 0.0)
+            row.ln -= 0.0 if np.isnan(shift) else amplitude * shift
+            row.uncorrected = amplitude > 0 and np.isnan(shift)
+            moment = at_s[i] - AFTER_EXERCISE_S
+            j = upper_bound_near(e.ended_s, e.offsets[a], e.offsets[a + 1], moment, j)
+            row.after_s = _after_exercise(e, a, j, at_s[i]) if timed else NEVER_S
+    return series, samples
+
+
+@inner
+def _diurnal_shift(awake_s: float) -> float:
+    """Return how far the diurnal cosine stands above its value 1 h after waking, NaN if unknown."""
+    awake_h = awake_s / HOUR_S
+    if not 0 <= awake_h < 24:
+        return np.nan
+    reference = np.cos(2 * np.pi * (REFERENCE_H - PHASE_H) / 24)
+    return float(np.cos(2 * np.pi * (awake_h - PHASE_H) / 24) - reference)
+
+
+@inner
+def _amplitude(series: int, specimen: int, sex: float) -> float:
+    """Return the diurnal amplitude of a sample; 0 where none is known."""
+    if specimen == URINE:
+        return 0.0
+    if series == CORTISOL:
+        return SALIVARY_CORTISOL_A if specimen == SALIVA else CORTISOL_A
+    if series in TESTOSTERONES:
+        return float(TESTOSTERONE_A[-1 if np.isnan(sex) else int(sex)])
+    return 0.0
+
+
+@inner
+def _after_exercise(e: Exercise, athlete: int, first: int, drawn_s: int) -> int:
+    """Return when the first session that a sample closely follows became known.
+
+    Session `first` is the first to end less than `AFTER_EXERCISE_S` before the draw, or after it.
+    """
+    known_s, j = NEVER_S, first
+    while j < e.offsets[athlete + 1] and e.ended_s[j] <= drawn_s + 24 * HOUR_S:
+        if e.started_s[j] <= drawn_s and e.by_day[j] == 0.0:
+            known_s = min(known_s, e.known_s[j])
+        j += 1
+    return known_s
+
+
+@kept
+def _laid_out(offsets: Ints, at_s: Ints, series: Ints, drawn: Samples) -> Labs:
+    """Order the samples by athlete and series, with the ratios as series of their own."""
+    starts = np.zeros((offsets.size - 1) * SERIES + 1, np.int64)
+    top, bottom, group = _pairs(offsets, at_s, series, drawn)
+    for a in range(offsets.size - 1):
+        for i in range(offsets[a], offsets[a + 1]):
+            if series[i] >= 0:
+                starts[a * SERIES + series[i] + 1] += 1
+    for g in group:
+        starts[g + 1] += 1
+    for k in range(1, starts.size):
+        starts[k] += starts[k - 1]
+    samples, place = np.empty(starts[-1], SAMPLE), starts[:-1].copy()
+    for a in range(offsets.size - 1):
+        for i in range(offsets[a], offsets[a + 1]):
+            if series[i] >= 0:
+                k = a * SERIES + series[i]
+                samples[place[k]] = drawn[i]
+                place[k] += 1
+    for p in range(group.size):
+        k = group[p]
+        _put_ratio(samples, starts[k], place[k], drawn[top[p]], drawn[bottom[p]])
+        place[k] += 1
+    _settle(starts, samples)
+    return Labs(starts, samples["at_s"].copy(), samples)
+
+
+@inner
+def _put_ratio(samples: Samples, first: int, at: int, top: Sample, bottom: Sample) -> None:
+    """Write a ratio among those of the rows ``first:at``, in order of time.
+
+    Of equal times blood comes last, as in the table.
+    """
+    later = top if top.at_s >= bottom.at_s else bottom
+    while at > first and (
+        samples[at - 1].at_s > later.at_s
+        or (samples[at - 1].at_s == later.at_s and samples[at - 1].specimen < top.specimen)
+    ):
+        samples[at] = samples[at - 1]
+        at -= 1
+    samples[at] = later
+    row = samples[at]
+    row.known_s = max(top.known_s, bottom.known_s)
+    row.after_s = min(top.after_s, bottom.after_s)
+    row.ln = top.ln - bottom.ln
+    row.uncorrected = top.uncorrected or bottom.uncorrected
+
+
+@inner
+def _settle(starts: Ints, samples: Samples) -> None:
+    """Fill in the baselines with all known, and when that is."""
+    for k in range(starts.size - 1):
+        latest = np.iinfo(np.int64).min
+        for i in range(starts[k], starts[k + 1]):
+            row = samples[i]
+            latest = max(latest, row.known_s)
+            if row.after_s != NEVER_S:
+                latest = max(latest, row.after_s)
+            row.settled_s = latest
+            row.usual, row.usual_n = usual_ln(samples, starts[k], i, row.at_s, NEVER_S - 1)
+
+
+@inner
+def usual_ln(
+    samples: Samples, first: int, newest: int, clock_s: int, as_of_s: int
+) -> tuple[float, int]:
+    """Return the mean of the samples before `newest` that make its baseline, and their number."""
+    total, n, last = 0.0, 0, samples[newest]
+    for i in range(newest - 1, first - 1, -1):
+        row = samples[i]
+        if last.at_s - row.at_s >= BASELINE_S or n == BASELINE_MOST:
+            break
+        if row.at_s == last.at_s or row.at_s > clock_s or row.specimen != last.specimen:
+            continue
+        if row.known_s <= as_of_s < row.after_s and not row.censored:
+            total += row.ln
+            n += 1
+    if n < BASELINE_LEAST:
+        return np.nan, n
+    return total / n, n
+
+
+@inner
+def _pairs(offsets: Ints, at_s: Ints, series: Ints, drawn: Samples) -> tuple[Ints, Ints, Ints]:
+    """Return numerators and denominators drawn within 30 min of one another, and their groups.
+
+    Of samples of day precision those of one day count as drawn together: they come from one visit.
+    """
+    tops, bottoms, groups = [0 for _ in range(0)], [0 for _ in range(0)], [0 for _ in range(0)]
+    for a in range(offsets.size - 1):
+        for i in range(offsets[a], offsets[a + 1]):
+            for r in range(TOPS.size):
+                if series[i] != TOPS[r] or drawn[i].censored or drawn[i].specimen < 0:
+                    continue
+                j = i
+                while j > offsets[a] and at_s[j - 1] >= at_s[i] - PAIR_S:
+                    j -= 1
+                while j < offsets[a + 1] and at_s[j] <= at_s[i] + PAIR_S:
+                    if series[j] == BOTTOMS[r] and _paired(drawn[i], drawn[j]):
+                        tops.append(i)
+                        bottoms.append(j)
+                        groups.append(a * SERIES + SINGLE + r)
+                    j += 1
+    return np.array(tops, np.int64), np.array(bottoms, np.int64), np.array(groups, np.int64)
+
+
+@inner
+def _paired(top: Sample, bottom: Sample) -> bool:
+    """Return whether two samples drawn at once make a ratio."""
+    same = top.specimen == bottom.specimen and top.by_day == bottom.by_day
+    return bool(same and not bottom.censored)

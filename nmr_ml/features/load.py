@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from nmr_ml.features.asof import (
     DAY_S,
     HORIZON_S,
     HOUR_S,
+    SAME_EPISODE,
+    SAME_MOMENT,
     Moments,
     copy_previous,
     decay_table,
     fill_missing,
+    settled,
     stacked,
 )
 from nmr_ml.features.families import LOAD_WINDOWS_D, SESSION_COLUMNS, SUMMED_COLUMNS
-from nmr_ml.history import upper_bound
+from nmr_ml.kernels import inner, kept
+from nmr_ml.sorted_rows import running_latest, upper_bound_near
 from nmr_ml.tables import SESSION_KINDS, SEXES
 
 if TYPE_CHECKING:
@@ -32,6 +35,12 @@ if TYPE_CHECKING:
 RINGS = len(LOAD_WINDOWS_D)
 RING_ENDS_S = np.array(LOAD_WINDOWS_D) * DAY_S
 SUMMED = len(SUMMED_COLUMNS)
+#: Columns of `Sessions.added`: load and `SUMMED_COLUMNS`, 0 where unknown; from `COUNTED` on 1 for
+#: the session, for an unknown load, for a match, and for each of the summed columns that is known.
+ADDED, COUNTED = 4 + 2 * SUMMED, 1 + SUMMED
+#: Features of windows, and of decays and monotony.
+WINDOWS, STATES = RINGS + 2 * SUMMED + 6, 8
+MATCH, RACE = SESSION_KINDS.index("match"), SESSION_KINDS.index("race")
 #: Banister's constants by position in `SEXES` (domain.md §3.1).
 BANISTER_A = np.array([0.86, 0.64, np.nan])
 BANISTER_B = np.array([1.67, 1.92, np.nan])
@@ -54,7 +63,8 @@ class Sessions(NamedTuple):
     """The sessions as the kernels see them.
 
     `own` has the columns copied from the episode's own session, the last two being Edwards' TRIMP
-    and the local start; `summed` those added up over windows; `match` marks matches and races.
+    and the local start; `added` what is added up over windows, `known_load` the load, 0 where it
+    is not known.
     """
 
     offsets: Ints
@@ -62,30 +72,50 @@ class Sessions(NamedTuple):
     known_s: Ints
     started_s: Floats
     load: Floats
+    known_load: Floats
     day: Ints
     by_day: Floats
     modality: Floats
-    match: Floats
     eccentric: Floats
+    energy_kcal: Floats
     own: Floats
-    summed: Floats
+    added: Floats
 
 
 def sessions_of(history: History) -> Sessions:
     """Lay the sessions out for the kernels."""
-    rows = history.sessions
-    columns = rows.columns
+    rows, columns = history.sessions, history.sessions.columns
     zones = sum(i * columns[f"hr_zone{i}_min"] for i in range(1, 6))
     start_h = np.where(columns["day_precision"] == 0, columns["start_clock_h"], np.nan)
-    kind = columns["kind"]
-    match = (kind == SESSION_KINDS.index("match")) | (kind == SESSION_KINDS.index("race"))
-    return Sessions(
-        rows.offsets, rows.at_s, rows.known_s, columns["started_at"], columns["session_load_au"],
-        columns["local_day"].astype(np.int64), columns["day_precision"], columns["modality"],
-        match.astype(np.float64), columns["eccentric_reps_n"],
-        stacked([*(columns[name] for name in SESSION_COLUMNS), np.asarray(zones), start_h]),
+    added = _added(
+        columns["session_load_au"], columns["kind"],
         stacked([columns[name] for name in SUMMED_COLUMNS]),
     )  # fmt: skip
+    return Sessions(
+        rows.offsets, rows.at_s, rows.known_s, columns["started_at"], columns["session_load_au"],
+        np.ascontiguousarray(added[:, 0]), columns["local_day"].astype(np.int64),
+        columns["day_precision"], columns["modality"], columns["eccentric_reps_n"],
+        columns["energy_kcal"],
+        stacked([*(columns[name] for name in SESSION_COLUMNS), np.asarray(zones), start_h]), added,
+    )  # fmt: skip
+
+
+@kept
+def _added(load: Floats, kind: Floats, summed: Floats) -> Floats:
+    added = np.zeros((load.size, ADDED))
+    for i in range(load.size):
+        added[i, COUNTED] = 1.0
+        if np.isnan(load[i]):
+            added[i, COUNTED + 1] = 1.0
+        else:
+            added[i, 0] = load[i]
+        if kind[i] == MATCH or kind[i] == RACE:
+            added[i, COUNTED + 2] = 1.0
+        for c in range(SUMMED):
+            if not np.isnan(summed[i, c]):
+                added[i, 1 + c] = summed[i, c]
+                added[i, COUNTED + 3 + c] = 1.0
+    return added
 
 
 class Pulse(NamedTuple):
@@ -98,6 +128,7 @@ class Pulse(NamedTuple):
     night_offsets: Ints
     wake_s: Ints
     night_known_s: Ints
+    night_latest_s: Ints
     resting_hr: Floats
 
 
@@ -106,49 +137,58 @@ def pulse_of(history: History) -> Pulse:
     columns, nights = history.sessions.columns, history.sleep
     return Pulse(
         columns["mean_hr_bpm"], columns["duration_min"],
-        history.person["sex"], history.person["hr_max_bpm"],
-        nights.offsets, nights.at_s, nights.known_s, nights.columns["resting_hr_bpm"],
+        history.person["sex"], history.person["hr_max_bpm"], nights.offsets, nights.at_s,
+        nights.known_s, running_latest(nights.offsets, nights.known_s),
+        nights.columns["resting_hr_bpm"],
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
-def own_session(m: Moments, s: Sessions, pulse: Pulse, out: Floats, col: int) -> None:
+@inner
+def own_session(
+    m: Moments, first: int, last: int, s: Sessions, pulse: Pulse, out: Floats, col: int
+) -> None:
     """Write the features of each episode's own session from column `col` on."""
-    copied = s.own.shape[1]
-    width = copied + 1
-    for q in range(m.athlete.size):
-        if m.repeats[q]:
-            copy_previous(out, q, col, width)
+    copied, night = s.own.shape[1], 0
+    for q in range(first, last):
+        if m.alike[q] == SAME_MOMENT:
+            copy_previous(out, q, col, copied + 1)
             continue
-        row, as_of = m.session[q], m.as_of_s[q]
+        athlete, row, as_of = m.athlete[q], m.session[q], m.as_of_s[q]
         if row < 0 or s.known_s[row] > as_of or s.at_s[row] > as_of:
-            fill_missing(out, q, col, width)
+            fill_missing(out, q, col, copied + 1)
+            continue
+        begin, end = pulse.night_offsets[athlete], pulse.night_offsets[athlete + 1]
+        night = upper_bound_near(pulse.wake_s, begin, end, int(s.started_s[row]), night)
+        above_s = m.as_of_s[q - 1] if m.alike[q] == SAME_EPISODE else -1
+        if max(s.known_s[row], s.at_s[row]) <= above_s and settled(
+            pulse.night_latest_s, begin, night, above_s
+        ):
+            copy_previous(out, q, col, copied + 1)
             continue
         for c in range(copied):
             out[q, col + c] = s.own[row, c]
-        out[q, col + copied] = banister_trimp(pulse, m.athlete[q], row, s.started_s[row], as_of)
+        rest = resting_pulse(pulse, begin, night, int(s.started_s[row]), as_of)
+        out[q, col + copied] = banister_trimp(pulse, athlete, row, rest)
 
 
-@njit(cache=True, nogil=True)
-def banister_trimp(pulse: Pulse, athlete: int, row: int, started_s: float, as_of_s: int) -> float:
-    """Return Banister's TRIMP of session `row`; NaN where a heart rate is not known."""
-    sex = pulse.sex[athlete]
-    if np.isnan(sex) or sex == UNKNOWN_SEX or np.isnan(pulse.mean_hr[row]):
-        return np.nan
-    first, last = pulse.night_offsets[athlete], pulse.night_offsets[athlete + 1]
+@inner
+def resting_pulse(pulse: Pulse, first: int, end: int, begin_s: int, as_of_s: int) -> float:
+    """Return the mean resting heart rate of the 28 days of nights before ``end``."""
     total, n = 0.0, 0
-    begin = int(started_s)
-    for i in range(upper_bound(pulse.wake_s, first, last, begin) - 1, first - 1, -1):
-        if pulse.wake_s[i] <= begin - 28 * DAY_S:
+    for i in range(end - 1, first - 1, -1):
+        if pulse.wake_s[i] <= begin_s - 28 * DAY_S:
             break
         if pulse.night_known_s[i] <= as_of_s and not np.isnan(pulse.resting_hr[i]):
             total += pulse.resting_hr[i]
             n += 1
-    if n == 0:
-        return np.nan
-    rest = total / n
-    span = pulse.hr_max[athlete] - rest
-    if not span > 0:
+    return total / n if n > 0 else np.nan
+
+
+@inner
+def banister_trimp(pulse: Pulse, athlete: int, row: int, rest: float) -> float:
+    """Return Banister's TRIMP of session `row`; NaN where sex or a heart rate is not known."""
+    sex, span = pulse.sex[athlete], pulse.hr_max[athlete] - rest
+    if np.isnan(sex) or sex == UNKNOWN_SEX or not span > 0:
         return np.nan
     effort = (pulse.mean_hr[row] - rest) / span
     if not 0 <= effort <= 1:
@@ -157,132 +197,129 @@ def banister_trimp(pulse: Pulse, athlete: int, row: int, started_s: float, as_of
     return float(pulse.duration_min[row] * effort * a * np.exp(b * effort))
 
 
-@njit(cache=True, nogil=True)
-def windows(m: Moments, s: Sessions, ends_s: Ints, out: Floats, col: int) -> None:
-    """Write sums and counts over the windows ``(as_of - W, as_of]`` from column `col` on."""
-    width = RINGS + 2 * SUMMED + 6
-    at_s, known_s, offsets = s.at_s, s.known_s, s.offsets
-    sums, counts = np.empty((RINGS, 1 + SUMMED)), np.empty((RINGS, 3 + SUMMED), np.int64)
-    for q in range(m.athlete.size):
-        if m.repeats[q]:
-            copy_previous(out, q, col, width)
+@inner
+def loads(
+    m: Moments, first: int, last: int, s: Sessions, weights: Floats, ends_s: Ints, out: Floats,
+    col: int,
+) -> None:  # fmt: skip
+    """Write sums and counts over the windows ``(as_of - W, as_of]``, decays and monotony."""
+    windows, days, end = np.empty((RINGS, ADDED)), np.empty(7), 0
+    for q in range(first, last):
+        if m.alike[q] == SAME_MOMENT:
+            copy_previous(out, q, col, WINDOWS + STATES)
             continue
-        as_of, first = m.as_of_s[q], offsets[m.athlete[q]]
-        record_s = -1  # age of the oldest session looked at
-        sums[:], counts[:], ring = 0.0, 0, 0
-        last = upper_bound(at_s, first, offsets[m.athlete[q] + 1], as_of)
-        for i in range(last - 1, first - 1, -1):
-            age = as_of - at_s[i]
-            if age >= HORIZON_S:
-                break
-            if known_s[i] > as_of:
-                continue
-            record_s = age
-            if age >= ends_s[RINGS - 1]:
-                break  # one session before the longest window shows that all are on record
-            while age >= ends_s[ring]:
-                ring += 1
-            add_session(s.load, s.match, s.summed, i, ring, sums, counts)
-        add_up(sums)
-        add_up(counts)
-        write_windows(out, q, col, record_s, ends_s, sums, counts)
+        as_of, begin = m.as_of_s[q], s.offsets[m.athlete[q]]
+        end = upper_bound_near(s.at_s, begin, s.offsets[m.athlete[q] + 1], as_of, end)
+        add_up(s.at_s, s.known_s, s.added, begin, end, as_of, ends_s, windows)
+        oldest, loads_n, decays = decayed(
+            s.at_s, s.known_s, s.known_load, s.load, weights, begin, end, as_of
+        )
+        record_s = as_of - s.at_s[oldest] if oldest >= 0 else -1
+        write_windows(out, q, col, record_s, ends_s, windows)
+        write_decays(out, q, col + WINDOWS, record_s, loads_n, decays)
+        unknown = daily(s.day, s.known_s, s.load, begin, end, as_of, m.as_of_day[q], days)
+        whole = oldest >= 0 and m.as_of_day[q] - s.day[oldest] > 7 and unknown == 0
+        write_monotony(out, q, col + WINDOWS + 5, days, whole)
+        out[q, col + WINDOWS + 7] = record_s / DAY_S if record_s >= 0 else np.nan
 
 
-@njit(cache=True, nogil=True)
-def add_session(
-    load: Floats, match: Floats, summed: Floats, i: int, ring: int, sums: Floats, counts: Ints
-) -> None:
-    """Add session `i` to a ring.
-
-    A ring of `sums` holds load and `SUMMED_COLUMNS`; one of `counts` sessions, those of unknown
-    load, matches, and how many sessions have each of the summed columns.
-    """
-    counts[ring, 0] += 1
-    if np.isnan(load[i]):
-        counts[ring, 1] += 1
-    else:
-        sums[ring, 0] += load[i]
-    counts[ring, 2] += 1 if match[i] == 1.0 else 0
-    for c in range(SUMMED):
-        x = summed[i, c]
-        if not np.isnan(x):
-            sums[ring, 1 + c] += x
-            counts[ring, 3 + c] += 1
-
-
-@njit(cache=True, nogil=True)
-def add_up(rings: Floats | Ints) -> None:
-    """Turn the values of rings into those of windows, each of which holds the shorter ones."""
-    for ring in range(1, rings.shape[0]):
-        for c in range(rings.shape[1]):
-            rings[ring, c] += rings[ring - 1, c]
+@inner
+def add_up(
+    at_s: Ints, known_s: Ints, added: Floats, begin: int, end: int, as_of_s: int, ends_s: Ints,
+    windows: Floats,
+) -> None:  # fmt: skip
+    """Add the sessions of each window up, newest first; a longer window goes on from a shorter."""
+    ring, i, width = 0, end - 1, added.shape[1]  # a width known only here makes LLVM use vectors
+    windows[0] = 0.0
+    while i >= begin:
+        while as_of_s - at_s[i] >= ends_s[ring]:
+            if ring == RINGS - 1:
+                return
+            windows[ring + 1] = windows[ring]
+            ring += 1
+        if known_s[i] <= as_of_s:
+            for c in range(width):
+                windows[ring, c] += added[i, c]
+        i -= 1
+    for k in range(ring + 1, RINGS):
+        windows[k] = windows[ring]
 
 
-@njit(cache=True, nogil=True)
+@inner
+def decayed(
+    at_s: Ints, known_s: Ints, known_load: Floats, load: Floats, weights: Floats, begin: int,
+    end: int, as_of_s: int,
+) -> tuple[int, int, tuple[float, float, float, float]]:  # fmt: skip
+    """Return the oldest session within the horizon (-1: none), the known loads and the decays."""
+    oldest, loads_n = -1, 0
+    acute, chronic, fitness, fatigue = 0.0, 0.0, 0.0, 0.0
+    for i in range(end - 1, begin - 1, -1):
+        age = as_of_s - at_s[i]
+        if age >= HORIZON_S:
+            break
+        if known_s[i] <= as_of_s:
+            oldest, x, h = i, known_load[i], age // HOUR_S
+            loads_n += 0 if np.isnan(load[i]) else 1
+            acute += x * weights[h, 0]
+            chronic += x * weights[h, 1]
+            fitness += x * weights[h, 2]
+            fatigue += x * weights[h, 3]
+    return oldest, loads_n, (acute, chronic, fitness, fatigue)
+
+
+@inner
+def daily(
+    day: Ints, known_s: Ints, load: Floats, begin: int, end: int, as_of_s: int, today: int,
+    days: Floats,
+) -> int:  # fmt: skip
+    """Add the loads of each of the last 7 whole days up; return how many are unknown."""
+    unknown, i = 0, end - 1
+    days[:] = 0.0
+    while i >= begin and today - day[i] <= 8:
+        back = today - day[i]
+        if known_s[i] <= as_of_s and 1 <= back <= 7:
+            if np.isnan(load[i]):
+                unknown += 1
+            else:
+                days[back - 1] += load[i]
+        i -= 1
+    return unknown
+
+
+@inner
 def write_windows(
-    out: Floats, q: int, col: int, record_s: int, ends_s: Ints, sums: Floats, counts: Ints
+    out: Floats, q: int, col: int, record_s: int, ends_s: Ints, windows: Floats
 ) -> None:
     """Write the windows of one query; a sum that is not wholly on record is missing."""
     longest = RINGS - 1
-    loads = counts[longest, 0] - counts[longest, 1]
+    loads_n = windows[longest, COUNTED] - windows[longest, COUNTED + 1]
     at = col
     for ring in range(RINGS):
-        sessions, known = counts[ring, 0], counts[ring, 0] - counts[ring, 1]
-        told = known > 0 or (sessions == 0 and loads > 0)
-        out[q, at] = sums[ring, 0] if told and record_s >= ends_s[ring] else np.nan
+        sessions = windows[ring, COUNTED]
+        told = sessions > windows[ring, COUNTED + 1] or (sessions == 0 and loads_n > 0)
+        out[q, at] = windows[ring, 0] if told and record_s >= ends_s[ring] else np.nan
         at += 1
     for ring in range(RINGS - 2, RINGS):
-        covered, sessions = record_s >= ends_s[ring], counts[ring, 0]
+        covered, rest = record_s >= ends_s[ring], windows[ring, COUNTED] == 0
         for c in range(SUMMED):
-            told = counts[ring, 3 + c] > 0 or (sessions == 0 and counts[longest, 3 + c] > 0)
-            out[q, at] = sums[ring, 1 + c] if covered and told else np.nan
-            at += 1
+            known = COUNTED + 3 + c
+            told = windows[ring, known] > 0 or (rest and windows[longest, known] > 0)
+            out[q, at + c] = windows[ring, 1 + c] if covered and told else np.nan
+        at += SUMMED
     for c in range(3):
         for ring in range(RINGS - 2, RINGS):
-            out[q, at] = counts[ring, c]
+            out[q, at] = windows[ring, COUNTED + c]
             at += 1
 
 
-@njit(cache=True, nogil=True)
-def load_state(m: Moments, s: Sessions, weights: Floats, out: Floats, col: int) -> None:
-    """Write decays over 112 days and monotony over 7 local days from column `col` on."""
-    decays, days = np.empty(4), np.empty(7)
-    for q in range(m.athlete.size):
-        if m.repeats[q]:
-            copy_previous(out, q, col, 8)
-            continue
-        decays[:], days[:] = 0.0, 0.0
-        as_of, first = m.as_of_s[q], s.offsets[m.athlete[q]]
-        record_s, known, unknown_in_days, earlier = -1, 0, 0, False
-        last = upper_bound(s.at_s, first, s.offsets[m.athlete[q] + 1], as_of)
-        for i in range(last - 1, first - 1, -1):
-            age = as_of - s.at_s[i]
-            if age >= HORIZON_S:
-                break
-            if s.known_s[i] > as_of:
-                continue
-            record_s = age
-            back = m.as_of_day[q] - s.day[i]
-            earlier = earlier or back > 7
-            if np.isnan(s.load[i]):
-                unknown_in_days += 1 if 1 <= back <= 7 else 0
-                continue
-            known += 1
-            for c in range(4):
-                decays[c] += s.load[i] * weights[age // HOUR_S, c]
-            if 1 <= back <= 7:
-                days[back - 1] += s.load[i]
-        write_decays(out, q, col, record_s, known, decays)
-        whole = earlier and unknown_in_days == 0
-        write_monotony(out, q, col + 5, days, whole)
-        out[q, col + 7] = record_s / DAY_S if record_s >= 0 else np.nan
-
-
-@njit(cache=True, nogil=True)
-def write_decays(out: Floats, q: int, col: int, record_s: int, known: int, decays: Floats) -> None:
+@inner
+def write_decays(
+    out: Floats, q: int, col: int, record_s: int, loads_n: int,
+    decays: tuple[float, float, float, float],
+) -> None:  # fmt: skip
     """Write acute and chronic load, their log difference, fitness and fatigue."""
     acute, chronic = (1 - ACUTE_KEPT) * decays[0], (1 - CHRONIC_KEPT) * decays[1]
-    told = known > 0
+    told = loads_n > 0
     out[q, col] = acute if told and record_s >= COVERED_S[0] else np.nan
     out[q, col + 1] = chronic if told and record_s >= COVERED_S[1] else np.nan
     both = record_s >= COVERED_S[1] and acute > 0 and chronic > 0
@@ -291,7 +328,7 @@ def write_decays(out: Floats, q: int, col: int, record_s: int, known: int, decay
     out[q, col + 4] = decays[3] if told and record_s >= COVERED_S[3] else np.nan
 
 
-@njit(cache=True, nogil=True)
+@inner
 def write_monotony(out: Floats, q: int, col: int, days: Floats, whole: bool) -> None:
     """Write Foster's monotony and strain of seven daily sums (Foster 1998)."""
     total = 0.0

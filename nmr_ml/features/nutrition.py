@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from nmr_ml.features.asof import (
     DAY_S,
     HOUR_S,
+    SAME_MOMENT,
     Moments,
     copy_previous,
     fill_missing,
     stacked,
 )
-from nmr_ml.history import upper_bound
+from nmr_ml.kernels import inner
+from nmr_ml.sorted_rows import upper_bound, upper_bound_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,6 @@ class Food(NamedTuple):
     energy_kcal: Floats
     body_mass_kg: Floats
     fat_free_mass_kg: Floats
-    session_energy_kcal: Floats
 
 
 def food_of(history: History) -> Food:
@@ -51,37 +51,39 @@ def food_of(history: History) -> Food:
         rows.offsets, rows.at_s, rows.known_s, columns["local_day"].astype(np.int64),
         stacked([columns["carbohydrate_g"], columns["protein_g"]]), columns["energy_kcal"],
         history.person["body_mass_kg"], history.person["fat_free_mass_kg"],
-        history.sessions.columns["energy_kcal"],
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
-def nutrition(m: Moments, f: Food, s: Sessions, out: Floats, col: int) -> None:
+@inner
+def nutrition(
+    m: Moments, first: int, last: int, f: Food, s: Sessions, out: Floats, col: int
+) -> None:
     """Write the features of food from column `col` on."""
-    for q in range(m.athlete.size):
-        if m.repeats[q]:
+    end = 0
+    for q in range(first, last):
+        if m.alike[q] == SAME_MOMENT:
             copy_previous(out, q, col, WIDTH)
             continue
         fill_missing(out, q, col, WIDTH)
         as_of, athlete = m.as_of_s[q], m.athlete[q]
-        first = f.offsets[athlete]
-        end = upper_bound(f.at_s, first, f.offsets[athlete + 1], as_of)
-        begin = upper_bound(f.at_s, first, end, as_of - STALE_S)
+        begin = f.offsets[athlete]
+        end = upper_bound_near(f.at_s, begin, f.offsets[athlete + 1], as_of, end)
+        begin = upper_bound_near(f.at_s, begin, end, as_of - STALE_S, end - 3)
         mass, lean = f.body_mass_kg[athlete], f.fat_free_mass_kg[athlete]
         if mass > 0:
             for nutrient in range(2):
-                last, mean = eaten(f, begin, end, nutrient, as_of)
-                out[q, col + 2 * nutrient] = last / mass
+                latest, mean = eaten(f, begin, end, nutrient, as_of)
+                out[q, col + 2 * nutrient] = latest / mass
                 out[q, col + 2 * nutrient + 1] = mean / mass
         for i in range(end - 1, begin - 1, -1):
             if f.known_s[i] <= as_of:
-                spent = spent_kcal(f, s, athlete, f.day[i], as_of)
+                spent = spent_kcal(s, athlete, f.day[i], as_of)
                 out[q, col + 4] = (f.energy_kcal[i] - spent) / lean if lean > 0 else np.nan
                 out[q, col + 5] = (as_of - f.at_s[i]) / HOUR_S
                 break
 
 
-@njit(cache=True, nogil=True)
+@inner
 def eaten(f: Food, begin: int, end: int, nutrient: int, as_of_s: int) -> tuple[float, float]:
     """Return the grams of the last known day and the mean of the days, NaN below 2 of them."""
     last, total, days = np.nan, 0.0, 0
@@ -93,8 +95,8 @@ def eaten(f: Food, begin: int, end: int, nutrient: int, as_of_s: int) -> tuple[f
     return last, total / days if days >= 2 else np.nan
 
 
-@njit(cache=True, nogil=True)
-def spent_kcal(f: Food, s: Sessions, athlete: int, day: int, as_of_s: int) -> float:
+@inner
+def spent_kcal(s: Sessions, athlete: int, day: int, as_of_s: int) -> float:
     """Return the energy of the sessions of a local day; NaN where that of one is not known."""
     first = s.offsets[athlete]
     total = 0.0
@@ -103,5 +105,5 @@ def spent_kcal(f: Food, s: Sessions, athlete: int, day: int, as_of_s: int) -> fl
         if s.day[i] < day:
             break
         if s.day[i] == day and s.known_s[i] <= as_of_s:
-            total += f.session_energy_kcal[i]
+            total += s.energy_kcal[i]
     return total

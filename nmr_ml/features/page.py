@@ -28,8 +28,11 @@ A query asks about one episode, one component and one moment (`as_of`). Its feat
   values of training. Longer: laboratory baselines (365 days, with the sessions around the draws),
   injuries (365 days), the rested baseline (120 days, and the athlete's record for what counts as a
   loading session).
-- Rows of day precision give no time within the day: gaps are whole local days x 24 h, start times
-  are missing, and no laboratory sample is taken to follow such a session.
+- Rows of day precision give no time within the day: gaps and ages are whole local days x 24 h, and
+  start times are missing. Of such a night there is no efficiency, latency, midpoint or deep sleep
+  window, and what was slept (3 h or more, or not known) makes it a night. A sample of day precision
+  is not corrected for waking and not taken to follow a session, nor is any sample taken to follow a
+  session of day precision; two of them make a ratio where they carry the same day.
 - Laboratory values are natural logarithms in canonical units. Specimens are never mixed in one
   baseline. Testosterone and cortisol are corrected to 1 h after waking where waking is known. Below
   the limit of quantification a value stands for LOQ/√2 as a last value, and is left out of

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from nmr_ml.baseline import rested_baselines
+from nmr_ml.baseline import REST_OF, Trials, begun, rested_baseline
 from nmr_ml.features.asof import (
     DAY_S,
     HOUR_S,
+    SAME_EPISODE,
+    SAME_MOMENT,
+    Asked,
     Moments,
     copy_previous,
     decay_table,
     fill_missing,
-    grouped,
+    settled,
 )
 from nmr_ml.features.families import ITEMS
-from nmr_ml.history import upper_bound
+from nmr_ml.kernels import inner
+from nmr_ml.sorted_rows import running_latest, upper_bound, upper_bound_near
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.history import History
-    from nmr_ml.queries import Queries
+    from nmr_ml.loading import Loading
     from nmr_ml.testspec import TestSpec
 
     Floats = NDArray[np.float64]
@@ -42,124 +45,138 @@ INJURY = 0.0
 
 
 class Tests(NamedTuple):
-    """Test results by athlete, code and time; ``starts`` as in `asof.grouped`.
+    """What the kernels need of the tests beside `nmr_ml.baseline.Trials`, in the same order.
 
-    `higher` and `in_pct` say for each code whether more is better and whether deficits are in %.
+    `higher` and `in_pct` say for each code whether more is better and whether deficits are in %;
+    `items` are the codes of the questionnaire items, -1 for those the cohort has none of.
     """
 
-    starts: Ints
-    codes: int
-    at_s: Ints
-    known_s: Ints
-    value: Floats
     by_day: Floats
     day: Ints
+    latest_s: Ints
     higher: NDArray[np.bool_]
     in_pct: NDArray[np.bool_]
     items: Ints
 
 
-def tests_of(history: History, specs: Mapping[str, TestSpec]) -> Tests:
+def tests_of(history: History, trials: Trials, specs: Mapping[str, TestSpec]) -> Tests:
     """Lay the tests out for the kernels."""
-    rows, columns, names = history.tests, history.tests.columns, history.test_names
-    code = np.nan_to_num(columns["test"], nan=-1.0).astype(np.int64)
-    order, starts = grouped(rows.offsets, code, max(len(names), 1))
+    columns, names, order = history.tests.columns, history.test_names, trials.order
     items = [names.index(item) if item in names else -1 for item in ITEMS]
     return Tests(
-        starts, max(len(names), 1), rows.at_s[order], rows.known_s[order], columns["value"][order],
         columns["day_precision"][order], columns["local_day"][order].astype(np.int64),
+        running_latest(trials.starts, trials.known_s),
         np.array([specs[name].direction == "higher" for name in names], np.bool_),
         np.array([specs[name].scale == "pct" for name in names], np.bool_),
         np.array(items, np.int64),
     )  # fmt: skip
 
 
-class Index(NamedTuple):
-    """Each query's index test and its rested baseline."""
-
-    test: Ints
-    mean: Floats
-    se: Floats
-    tests_n: Ints
-
-
-def index_of(history: History, queries: Queries, specs: Mapping[str, TestSpec]) -> Index:
-    """Find the rested baseline of each query."""
-    found = rested_baselines(history, queries, specs)
-    return Index(np.ascontiguousarray(queries.test), found.mean, found.se, found.tests_n)
-
-
-@njit(cache=True, nogil=True)
-def clock_gap_h(m: Moments, t: Tests, q: int, i: int) -> float:
+@inner
+def clock_gap_h(m: Moments, t: Trials, x: Tests, q: int, i: int) -> float:
     """Return the hours from test `i` to the clock start, in whole days for day precision."""
-    if t.by_day[i] == 1.0:
-        return 24.0 * float(m.clock_day[q] - t.day[i])
+    if x.by_day[i] == 1.0:
+        return 24.0 * float(m.clock_day[q] - x.day[i])
     return float(m.clock_s[q] - t.at_s[i]) / HOUR_S
 
 
-@njit(cache=True, nogil=True)
-def before_clock(m: Moments, t: Tests, q: int, code: int) -> tuple[int, int]:
-    """Return the rows of test `code` before the clock start, known or not, as ``first, end``."""
-    group = m.athlete[q] * t.codes + code
-    first = t.starts[group]
-    moment = min(m.clock_s[q] - 1, m.as_of_s[q])
-    return first, upper_bound(t.at_s, first, t.starts[group + 1], moment)
-
-
-@njit(cache=True, nogil=True)
-def index_tests(m: Moments, t: Tests, index: Index, out: Floats, col: int) -> None:
+@inner
+def index_tests(
+    m: Moments, a: Asked, first: int, last: int, t: Trials, x: Tests, s: Loading, out: Floats,
+    col: int,
+) -> None:  # fmt: skip
     """Write the deficits of the component's index test before the clock start."""
-    for q in range(m.athlete.size):
-        fill_missing(out, q, col, INDEX_WIDTH)
-        code = index.test[q]
+    ended, taken = 0, 0
+    for q in range(first, last):
+        athlete, code, clock, as_of = m.athlete[q], a.test[q], m.clock_s[q], m.as_of_s[q]
         if code < 0:
+            fill_missing(out, q, col, INDEX_WIDTH)
             continue
-        first, end = before_clock(m, t, q, code)
-        sign = 1.0 if t.higher[code] else -1.0
-        scale = 1.0
-        if t.in_pct[code]:
-            scale = 100.0 / index.mean[q] if index.mean[q] > 0 else np.nan
-        week, week_n, n = 0.0, 0, 0
-        for i in range(end - 1, first - 1, -1):
-            before = m.clock_s[q] - t.at_s[i]
-            if before >= LOOK_BACK_S:
-                break
-            if t.known_s[i] > m.as_of_s[q]:
+        begin, stop = s.offsets[athlete], s.offsets[athlete + 1]
+        ended = upper_bound_near(s.ended_s, begin, stop, clock, ended)
+        start, over = t.starts[athlete * t.codes + code], t.starts[athlete * t.codes + code + 1]
+        taken = upper_bound_near(t.at_s, start, over, clock - 1, taken)
+        if m.alike[q] == SAME_EPISODE and same_test(a, q):
+            above_s, end = m.as_of_s[q - 1], begun(s, ended, stop, clock)
+            if settled(s.latest_s, begin, end, above_s) and settled(
+                x.latest_s, start, taken, above_s
+            ):
+                copy_previous(out, q, col, INDEX_WIDTH)
                 continue
-            deficit = sign * (index.mean[q] - t.value[i]) * scale
-            if n == 0:
-                out[q, col] = deficit
-                out[q, col + 2] = clock_gap_h(m, t, q, i)
-            n += 1
-            if before < WEEK_S:
-                week, week_n = week + deficit, week_n + 1
-        if week_n > 0:
-            out[q, col + 1] = week / week_n
+        fill_missing(out, q, col, INDEX_WIDTH)
+        mean, se, tests_n, _ = rested_baseline(
+            t, s, athlete, code, REST_OF[a.component[q]], clock, as_of, ended, taken
+        )
+        scale = 1.0 if x.higher[code] else -1.0
+        if x.in_pct[code]:
+            scale *= 100.0 / mean if mean > 0 else np.nan
+        out[q, col + 4] = tests_n
+        out[q, col + 5] = se * abs(scale)
+        last_i, week, n = deficits(t.at_s, t.known_s, t.value, start, taken, clock, as_of, mean)
+        if last_i >= 0:
+            out[q, col] = (mean - t.value[last_i]) * scale
+            out[q, col + 2] = clock_gap_h(m, t, x, q, last_i)
+        out[q, col + 1] = week * scale
         out[q, col + 3] = n
-        out[q, col + 4] = index.tests_n[q]
-        out[q, col + 5] = index.se[q] * scale
 
 
-@njit(cache=True, nogil=True)
-def questionnaires(m: Moments, t: Tests, halving: Floats, out: Floats, col: int) -> None:
+@inner
+def same_test(a: Asked, q: int) -> bool:
+    """Return whether query `q` is about the same component and test as the one above."""
+    return bool(a.test[q] == a.test[q - 1] and a.component[q] == a.component[q - 1])
+
+
+@inner
+def deficits(
+    at_s: Ints, known_s: Ints, value: Floats, start: int, end: int, clock_s: int, as_of_s: int,
+    mean: float,
+) -> tuple[int, float, int]:  # fmt: skip
+    """Return the last of the tests (-1: none), the mean fall of a week and the number of tests."""
+    week, week_n, n, last, i = 0.0, 0, 0, -1, end - 1
+    while i >= start and clock_s - at_s[i] < LOOK_BACK_S:
+        if max(at_s[i], known_s[i]) <= as_of_s:
+            last = i if n == 0 else last
+            n += 1
+            if clock_s - at_s[i] < WEEK_S:
+                week, week_n = week + (mean - value[i]), week_n + 1
+        i -= 1
+    return last, week / week_n if week_n > 0 else np.nan, n
+
+
+@inner
+def questionnaires(
+    m: Moments, first: int, last: int, t: Trials, x: Tests, halving: Floats, out: Floats, col: int
+) -> None:
     """Write each item's last value before the clock start against the 28 days before it."""
-    width = ITEM_WIDTH * t.items.size
-    for q in range(m.athlete.size):
-        if m.repeats[q]:
+    width = ITEM_WIDTH * x.items.size
+    ends = np.zeros(x.items.size, np.int64)
+    for q in range(first, last):
+        if m.alike[q] == SAME_MOMENT:
             copy_previous(out, q, col, width)
             continue
-        fill_missing(out, q, col, width)
-        for k in range(t.items.size):
-            if t.items[k] >= 0:
-                write_item(m, t, halving, q, t.items[k], out, col + ITEM_WIDTH * k)
+        for k in range(x.items.size):
+            at = col + ITEM_WIDTH * k
+            if x.items[k] < 0:
+                fill_missing(out, q, at, ITEM_WIDTH)
+                continue
+            group = m.athlete[q] * t.codes + x.items[k]
+            start, stop = t.starts[group], t.starts[group + 1]
+            moment = min(m.clock_s[q] - 1, m.as_of_s[q])
+            ends[k] = upper_bound_near(t.at_s, start, stop, moment, ends[k])
+            same = m.alike[q] == SAME_EPISODE
+            if same and settled(x.latest_s, start, ends[k], m.as_of_s[q - 1]):
+                copy_previous(out, q, at, ITEM_WIDTH)
+                continue
+            fill_missing(out, q, at, ITEM_WIDTH)
+            write_item(m, t, x, halving, q, start, ends[k], out, at)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def write_item(
-    m: Moments, t: Tests, halving: Floats, q: int, code: int, out: Floats, col: int
-) -> None:
+    m: Moments, t: Trials, x: Tests, halving: Floats, q: int, first: int, end: int, out: Floats,
+    col: int,
+) -> None:  # fmt: skip
     """Write deviation from the mean, from the weighted mean, change and age of one item."""
-    first, end = before_clock(m, t, q, code)
     last, n = -1, 0
     total, weighted, weights = 0.0, 0.0, 0.0
     for i in range(end - 1, first - 1, -1):
@@ -169,7 +186,7 @@ def write_item(
             if m.clock_s[q] - t.at_s[i] >= ITEM_STALE_S:
                 return
             last = i
-            out[q, col + 3] = clock_gap_h(m, t, q, i)
+            out[q, col + 3] = clock_gap_h(m, t, x, q, i)
             continue
         age = t.at_s[last] - t.at_s[i]
         if age >= LOOK_BACK_S:
@@ -206,18 +223,18 @@ def events_of(history: History) -> Events:
     )
 
 
-@njit(cache=True, nogil=True)
-def earlier_events(m: Moments, e: Events, out: Floats, col: int) -> None:
+@inner
+def earlier_events(m: Moments, first: int, last: int, e: Events, out: Floats, col: int) -> None:
     """Write the injuries and systemic episodes before the clock start, landmark and weekday."""
-    for q in range(m.athlete.size):
-        if m.repeats[q]:
+    for q in range(first, last):
+        if m.alike[q] == SAME_MOMENT:
             copy_previous(out, q, col, EVENT_WIDTH)
             continue
         as_of, clock = m.as_of_s[q], m.clock_s[q]
-        first = e.offsets[m.athlete[q]]
-        end = upper_bound(e.at_s, first, e.offsets[m.athlete[q] + 1], min(clock - 1, as_of))
+        begin = e.offsets[m.athlete[q]]
+        end = upper_bound(e.at_s, begin, e.offsets[m.athlete[q] + 1], min(clock - 1, as_of))
         injuries, systemic, still_open, resolved = 0, 0, 0, -np.inf
-        for i in range(end - 1, first - 1, -1):
+        for i in range(end - 1, begin - 1, -1):
             if e.known_s[i] > as_of:
                 continue
             # NaN (not resolved, or not said) and later than as_of both read as still open.

@@ -1,7 +1,8 @@
 -- Last laboratory values and ratios, one row per query and series.
 WITH lab AS (
     SELECT athlete_id, drawn, kn, analyte AS name, specimen, coalesce(below_loq, false) AS censored,
-           CASE WHEN awake IS NOT NULL AND drawn >= awake AND drawn - awake < 86400
+           by_day, day,
+           CASE WHEN awake IS NOT NULL AND drawn >= awake AND drawn - awake < 86400 AND NOT by_day
                 THEN (drawn - awake) / 3600 END AS awake_h,
            CASE WHEN specimen = 'urine' THEN 0
                 WHEN analyte = 'cortisol' AND specimen = 'saliva' THEN 0.85
@@ -26,17 +27,18 @@ ratios AS (
     SELECT t.athlete_id, greatest(t.drawn, c.drawn) AS drawn, greatest(t.kn, c.kn) AS kn,
            CASE t.name WHEN 'testosterone' THEN 'tc' ELSE 'free_tc' END AS name, t.specimen,
            false AS censored, t.ln - c.ln AS ln, t.uncorrected OR c.uncorrected AS uncorrected,
-           least(t.drawn, c.drawn) AS other_drawn
+           least(t.drawn, c.drawn) AS other_drawn, t.by_day,
+           CASE WHEN c.drawn > t.drawn THEN c.day ELSE t.day END AS day
     FROM corrected t JOIN corrected c
       ON c.athlete_id = t.athlete_id AND c.specimen = t.specimen
-         AND abs(c.drawn - t.drawn) <= 1800
+         AND abs(c.drawn - t.drawn) <= 1800 AND c.by_day = t.by_day
     WHERE t.name IN ('testosterone', 'free_testosterone') AND c.name = 'cortisol'
           AND NOT t.censored AND NOT c.censored
 ),
 samples AS (SELECT * FROM corrected UNION ALL BY NAME SELECT * FROM ratios),
 seen AS (
     SELECT q.q_id, q.as_of_s, least(q.clock_s, q.as_of_s) AS clock_s, x.*,
-           EXISTS (
+           NOT x.by_day AND EXISTS (
                SELECT 1 FROM session_view s
                WHERE s.athlete_id = q.athlete_id AND s.kn <= q.as_of_s
                      AND s.time_precision = 'minute'
@@ -77,7 +79,7 @@ flag AS (
 )
 SELECT l.q_id, l.name, l.ln, u.mean, u.n, l.uncorrected,
        l.specimen IN ('serum', 'plasma', 'capillary') AS blood,
-       (l.as_of_s - l.drawn) / 86400 AS age_d,
+       CASE WHEN l.by_day THEN q.as_of_day - l.day ELSE (l.as_of_s - l.drawn) / 86400 END AS age_d,
        coalesce(a.hormonal_contraception, false) AS pill
 FROM last l
 JOIN queries q ON q.q_id = l.q_id

@@ -1,24 +1,32 @@
 -- Nights as deviations from the athlete's own nights with the same device.
 WITH seen AS (
-    SELECT q.q_id, q.as_of_s, least(q.clock_s, q.as_of_s) AS clock_s, n.*
+    SELECT q.q_id, q.as_of_s, q.as_of_day, least(q.clock_s, q.as_of_s) AS clock_s, n.*,
+           CASE WHEN n.by_day THEN 24 * (q.as_of_day - n.day)
+                ELSE (q.as_of_s - n.wake) / 3600 END AS age_h
     FROM queries q JOIN night_view n ON n.athlete_id = q.athlete_id
     WHERE n.wake <= q.as_of_s AND n.kn <= q.as_of_s AND q.as_of_s - n.wake < 112 * 86400
 ),
 nights AS (
     SELECT *, row_number() OVER (PARTITION BY q_id ORDER BY wake DESC) AS nth
-    FROM seen WHERE wake - onset >= 3 * 3600
+    FROM seen WHERE CASE WHEN by_day THEN coalesce(asleep_min >= 180, true)
+                         ELSE in_bed >= 3 * 3600 END
 ),
-newest AS (SELECT q_id, device AS newest_device, as_of_s - wake AS age FROM nights WHERE nth = 1),
+newest AS (SELECT q_id, device AS newest_device, age_h FROM nights WHERE nth = 1),
 values_of AS (
     SELECT q_id, as_of_s, clock_s, wake, nth, device, name, nullif(x, 'nan') AS x FROM (
         SELECT q_id, as_of_s, clock_s, wake, nth, device,
                coalesce(asleep_min, 'nan') AS asleep,
-               coalesce(100 * asleep_min / ((wake - onset) / 60), 'nan') AS efficiency,
-               coalesce(latency_min, 'nan') AS latency, coalesce(awake_min, 'nan') AS awake,
+               coalesce(100 * asleep_min / (in_bed / 60), 'nan') AS efficiency,
+               CASE WHEN by_day THEN 'nan' ELSE coalesce(latency_min, 'nan') END AS latency,
+               coalesce(awake_min, 'nan') AS awake,
                coalesce(light_min, 'nan') AS light, coalesce(deep_min, 'nan') AS deep,
-               coalesce(rem_min, 'nan') AS rem, coalesce(deep_first3h_min, 'nan') AS deep_first3h,
-               coalesce(deep_first3h_min / nullif(deep_min, 0), 'nan') AS deep_first3h_share,
-               wake_clock_h - (wake - onset) / 7200 AS midpoint,
+               coalesce(rem_min, 'nan') AS rem,
+               CASE WHEN by_day THEN 'nan' ELSE coalesce(deep_first3h_min, 'nan') END
+                   AS deep_first3h,
+               CASE WHEN by_day THEN 'nan'
+                    ELSE coalesce(deep_first3h_min / nullif(deep_min, 0), 'nan') END
+                   AS deep_first3h_share,
+               coalesce(wake_clock_h - in_bed / 7200, 'nan') AS midpoint,
                coalesce(ln(hrv_rmssd_ms), 'nan') AS ln_rmssd,
                coalesce(resting_hr_bpm, 'nan') AS resting_hr
         FROM nights
@@ -34,13 +42,13 @@ baseline AS (
     JOIN floors f USING (name)
     WHERE x IS NOT NULL AND device IS NOT DISTINCT FROM newest_device
           AND wake <= clock_s AND wake > clock_s - 28 * 86400
-          AND NOT (nth = 1 AND age < 36 * 3600)
+          AND NOT (nth = 1 AND age_h < 36)
     GROUP BY v.q_id, v.name HAVING count(x) >= 7
 ),
 last AS (
     SELECT v.q_id, 'last_night_' || name || '_z' AS feature, (x - mean) / scale AS z
     FROM values_of v JOIN baseline USING (q_id, name) JOIN newest USING (q_id)
-    WHERE nth = 1 AND age < 36 * 3600
+    WHERE nth = 1 AND age_h < 36
 ),
 since AS (
     SELECT v.q_id, 'nights_since_' || name || '_z' AS feature, avg((x - mean) / scale) AS z
@@ -67,7 +75,7 @@ spread AS (
 ),
 counts AS (SELECT q_id, count(*) FILTER (wake > clock_s) AS n FROM nights GROUP BY q_id)
 SELECT q.q_id, w.many,
-       CASE WHEN n.age < 36 * 3600 THEN n.age / 3600 END AS last_night_age_h,
+       CASE WHEN n.age_h < 36 THEN n.age_h END AS last_night_age_h,
        coalesce(c.n, 0) AS nights_since_n, f.debt AS sleep_debt_14d_h, s.sd AS midpoint_sd_14d_h
 FROM queries q
 LEFT JOIN newest n ON n.q_id = q.q_id

@@ -18,13 +18,16 @@ CREATE TABLE session_view AS
            coalesce(nn(session_load_au), nn(session_rpe) * duration) AS load
     FROM sessions;
 CREATE TABLE night_view AS
-    SELECT athlete_id, device, secs(onset_at) AS onset, secs(wake_at) AS wake, secs(known_at) AS kn,
+    SELECT athlete_id, device, secs(wake_at) AS wake, secs(known_at) AS kn,
            local_day(wake_at) AS day, clock_h(wake_at) AS wake_clock_h,
+           coalesce(time_precision = 'day', false) AS by_day,
+           CASE WHEN NOT by_day THEN secs(wake_at) - secs(onset_at) END AS in_bed,
            nn(COLUMNS(lambda c: c LIKE '%\_min' ESCAPE '\' OR c IN ('hrv_rmssd_ms', 'resting_hr_bpm')))
     FROM sleep;
 CREATE TABLE lab_view AS
     SELECT athlete_id, analyte, specimen, below_loq, value, secs(drawn_at) AS drawn,
-           secs(awake_at) AS awake, secs(known_at) AS kn
+           secs(awake_at) AS awake, secs(known_at) AS kn,
+           coalesce(time_precision = 'day', false) AS by_day, local_day(drawn_at) AS day
     FROM labs;
 CREATE TABLE test_view AS
     SELECT athlete_id, test, value, secs(measured_at) AS at_s, secs(known_at) AS kn,
