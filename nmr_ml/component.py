@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.posterior import deficit_quantiles, recovery_quantiles
+from nmr_ml.posterior import read, recovery_quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,9 +93,7 @@ def answer(
     """Return recovery times, probabilities at `at_h` (n, n_hours) and deficits by row of X."""
     means = model.curve.means(X)
     seen = model.measurement.read(seen)
-    recovery, probability = recovery_quantiles(table, means, model.curve.spread, seen, LEVELS, at_h)
-    deficit = deficit_quantiles(table, means, model.curve.spread, seen, LEVELS)
-    return Answers(recovery, probability, deficit)
+    return Answers(*read(table, means, model.curve.spread, seen, LEVELS, at_h, LEVELS))
 
 
 def drivers(

@@ -1,4 +1,9 @@
-"""From a prior over curves and the tests seen so far to a recovery time with its uncertainty."""
+"""From a prior over curves and the tests seen so far to a recovery time with its uncertainty.
+
+Nothing is drawn at random. For each shape and amplitude the time constants that have recovered by
+an hour are those below a threshold in closed form, so the distribution of the recovery time is a
+sum of cumulated node probabilities at thresholds that are tabulated once for each δ.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from nmr_ml.curve import node_deficits, node_recovery_hours, remaining, shape_loglik
+from nmr_ml.curve import FAST_HALF_LIFE_H, LAST_H, remaining, shape_loglik
+from nmr_ml.kernels import inner, kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,53 +27,73 @@ if TYPE_CHECKING:
 
 #: Hours after the clock start at which the curve of an answer is given.
 CURVE_H = (0.0, 6.0, 12.0, 24.0, 36.0, 48.0, 60.0, 72.0, 96.0, 120.0, 168.0, 240.0, 336.0)
+#: Hours between which the distribution of the recovery time is a straight line.
+KNOTS_H = np.concatenate([[0.0], np.geomspace(0.25, LAST_H, 63)])
 #: Nodes below this probability change no printed digit.
 LEAST_PROBABILITY = 1e-9
 LEAST_WEIGHT = 1e-140
+#: A deficit below this share of the smallest amplitude is told as none.
+LEAST_DEFICIT = 1e-3
+_BISECTIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOff:
-    """What does not depend on the query: recovery times and deficits of every node, in order.
+    """What does not depend on the query, for one δ.
 
     Parameters
     ----------
     grid : CurveGrid
     delta : float
         On the component's scale.
-    hours : float64 array, shape (n_nodes,), h
-        Recovery times in ascending order; `order` holds the nodes they belong to.
+    spared : float64 array, shape (n_a,)
+        The part of each cell of log amplitude that lies below δ and so takes no time.
+    places : float64 array, shape (n_s, n_a, n_knots)
+        Of the rest of each cell and each shape, how many cells of log tau, counted from the first,
+        have recovered by each of `KNOTS_H`.
     at_h : tuple of float, h after the clock start
-    deficits : float64 array, shape (n_hours, n_nodes)
-        Deficits at each of `at_h` in ascending order; `deficit_order` their nodes.
+    log_left : float64 array, shape (n_hours, n_s, n_b)
+        Log of the share of the initial deficit that is left at each of `at_h`.
     """
 
     grid: CurveGrid
     delta: float
-    hours: Floats
-    order: Ints
+    spared: Floats
+    places: Floats
     at_h: tuple[float, ...]
-    deficits: Floats
-    deficit_order: Ints
+    log_left: Floats
 
 
-def read_off(grid: CurveGrid, delta: float, at_h: tuple[float, ...] = (24.0,)) -> ReadOff:
-    """Tabulate recovery times for `delta`, and deficits at `at_h`, over the nodes of `grid`."""
-    hours = node_recovery_hours(
-        grid.log_amplitude, grid.log_tau, grid.slow, grid.power, delta
-    ).ravel()
-    order = np.argsort(hours, kind="stable")
-    deficits = np.stack([node_deficits(grid, hour).ravel() for hour in at_h])
-    deficit_order = np.argsort(deficits, axis=1, kind="stable")
-    return ReadOff(
-        grid,
-        delta,
-        hours[order],
-        order,
-        at_h,
-        np.take_along_axis(deficits, deficit_order, axis=1),
-        deficit_order,
-    )
+def read_off(grid: CurveGrid, delta: float, at_h: tuple[float, ...] = ()) -> ReadOff:
+    """Tabulate the thresholds of `delta`, and what is left at `at_h`, over the nodes of `grid`."""
+    half = 0.5 * (grid.log_amplitude[1] - grid.log_amplitude[0])
+    spared = np.clip((np.log(delta) - grid.log_amplitude) / (2 * half) + 0.5, 0.0, 1.0)
+    rest = grid.log_amplitude + spared * half
+    return ReadOff(grid, delta, spared, _places(grid, rest, delta), at_h, _log_left(grid, at_h))
+
+
+def _places(grid: CurveGrid, log_amplitude: Floats, delta: float) -> Floats:
+    """Solve ``A e(t) = δ`` for tau at every knot; see `ReadOff.places`."""
+    amplitude, slow = np.exp(log_amplitude)[:, None], grid.slow[:, None, None]
+    fast = (1.0 - slow) * 2.0 ** (-KNOTS_H / FAST_HALF_LIFE_H)
+    share = (delta / amplitude - fast) / slow  # of the slow part that may be left
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_tau = np.log(KNOTS_H) - np.log(-np.log(share)) / grid.power[:, None, None]
+    log_tau = np.where(share >= 1.0, np.inf, np.where(share <= 0.0, -np.inf, log_tau))
+    step = grid.log_tau[1] - grid.log_tau[0]
+    place = (log_tau - grid.log_tau[0]) / step + 0.5
+    return np.ascontiguousarray(np.clip(place, 0.0, float(grid.log_tau.size)))
+
+
+def _log_left(grid: CurveGrid, at_h: tuple[float, ...]) -> Floats:
+    left = [
+        [[remaining(hour, tau, w, p) for tau in np.exp(grid.log_tau)]
+         for w, p in zip(grid.slow, grid.power, strict=True)]
+        for hour in at_h
+    ]  # fmt: skip
+    shape = (len(at_h), grid.slow.size, grid.log_tau.size)
+    with np.errstate(divide="ignore"):
+        return np.log(np.array(left, np.float64).reshape(shape))
 
 
 class ReadOffCache:
@@ -96,16 +121,24 @@ class ReadOffCache:
         return self._tables[key]
 
 
-@njit(cache=True, nogil=True)
+@inner
+def _node_weights(nodes: Floats, mean: float, spread: float) -> Floats:
+    """Return the normal probability of each node."""
+    # The floor keeps a total above zero where prior and tests contradict each other utterly.
+    weight = np.maximum(np.exp(-0.5 * ((nodes - mean) / spread) ** 2), LEAST_WEIGHT)
+    weight /= weight.sum()
+    return weight
+
+
+@kept
 def _posterior(
     mean: Floats, spread: Floats, hours: Floats, deficit: Floats, error: Floats, shared: float,
     log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
 ) -> Floats:  # fmt: skip
-    """Return the probability of every node, shape (n_s * n_a * n_b,)."""
+    """Return the probability of every node, shape (n_s, n_a, n_b)."""
     n_a, n_b = log_amplitude.size, log_tau.size
-    # The floor keeps a total above zero where prior and tests contradict each other utterly.
-    wa = np.maximum(np.exp(-0.5 * ((log_amplitude - mean[0]) / spread[0]) ** 2), LEAST_WEIGHT)
-    wb = np.maximum(np.exp(-0.5 * ((log_tau - mean[1]) / spread[1]) ** 2), LEAST_WEIGHT)
+    wa = _node_weights(log_amplitude, mean[0], spread[0])
+    wb = _node_weights(log_tau, mean[1], spread[1])
     nodes = np.empty((slow.size, n_a, n_b))
     loglik = np.zeros((n_a, n_b))
     peak = -np.inf
@@ -123,125 +156,206 @@ def _posterior(
                 prior = weights[s] * wa[i] * wb[j]
                 nodes[s, i, j] = prior * np.exp(nodes[s, i, j] - peak) if hours.size else prior
                 total += nodes[s, i, j]
-    flat = nodes.ravel()
-    for k in range(flat.size):
-        flat[k] /= total
-    return flat
+    for s in range(slow.size):
+        for i in range(n_a):
+            for j in range(n_b):
+                nodes[s, i, j] /= total
+    return nodes
 
 
-@njit(cache=True, nogil=True)
-def _accumulate(probability: Floats, order: Ints) -> Floats:
-    cumulated = np.empty(order.size)
-    total = 0.0
-    for k in range(order.size):
-        total += probability[order[k]]
-        cumulated[k] = total
-    return cumulated
+@inner
+def _cumulate(probability: Floats, cumulated: Floats) -> None:
+    """Write 0 and the running sums of `probability`."""
+    cumulated[0] = 0.0
+    for k in range(probability.size):
+        cumulated[k + 1] = cumulated[k] + probability[k]
 
 
-@njit(cache=True, nogil=True)
-def _quantile(values: Floats, cumulated: Floats, level: float) -> float:
-    """Return the smallest value whose interpolated distribution reaches `level`."""
-    k = min(int(np.searchsorted(cumulated, level)), values.size - 1)
-    if k == 0 or values[k] == values[k - 1] or np.isinf(values[k]):
-        return float(values[k])
-    share = (level - cumulated[k - 1]) / (cumulated[k] - cumulated[k - 1])
-    return float(values[k - 1] + share * (values[k] - values[k - 1]))
+@inner
+def _at_place(cumulated: Floats, place: float) -> float:
+    """Return the probability of the cells up to `place`, a cell counting by the part covered."""
+    if place >= cumulated.size - 1:
+        return float(cumulated[-1])
+    if place <= 0.0:
+        return 0.0
+    k = int(place)
+    return float(cumulated[k] + (place - k) * (cumulated[k + 1] - cumulated[k]))
 
 
-@njit(cache=True, nogil=True)
-def _probability(values: Floats, cumulated: Floats, value: float) -> float:
-    """Return the interpolated probability of at most `value`: the inverse of `_quantile`."""
-    k = np.searchsorted(values, value, side="right")
+@inner
+def _distribution(
+    nodes: Floats, cells: Floats, weights: Floats, wa: Floats, wb: Floats, seen: bool,
+    spared: Floats, places: Floats, cdf: Floats,
+) -> None:  # fmt: skip
+    """Write P(T <= knot) to `cdf`: from `nodes` once tests are `seen`, else from the prior."""
+    cdf[:] = 0.0
+    _cumulate(wb, cells)
+    for s in range(weights.size):
+        for i in range(wa.size):
+            share = 1.0 if seen else weights[s] * wa[i]
+            if seen:
+                _cumulate(nodes[s, i], cells)
+            if share * cells[-1] > LEAST_PROBABILITY:
+                at_once = share * spared[i] * cells[-1]
+                share *= 1.0 - spared[i]
+                for k in range(cdf.size):
+                    cdf[k] += at_once + share * _at_place(cells, places[s, i, k])
+
+
+@inner
+def _quantile(cdf: Floats, level: float) -> float:
+    """Return the hour at which the interpolated distribution reaches `level`."""
+    if cdf[0] >= level:
+        return 0.0
+    k = np.searchsorted(cdf, level)
+    if k >= cdf.size:
+        return np.inf
+    share = (level - cdf[k - 1]) / (cdf[k] - cdf[k - 1])
+    return float(KNOTS_H[k - 1] + share * (KNOTS_H[k] - KNOTS_H[k - 1]))
+
+
+@inner
+def _probability(cdf: Floats, hour: float) -> float:
+    """Return the interpolated probability of at most `hour`: the inverse of `_quantile`."""
+    k = np.searchsorted(KNOTS_H, hour, side="right")
     if k == 0:
         return 0.0
-    if k >= values.size or np.isinf(values[k]):
-        return float(min(cumulated[k - 1], 1.0))
-    share = (value - values[k - 1]) / (values[k] - values[k - 1])
-    return float(min(cumulated[k - 1] + share * (cumulated[k] - cumulated[k - 1]), 1.0))
+    if k >= cdf.size:
+        return float(min(cdf[-1], 1.0))
+    share = (hour - KNOTS_H[k - 1]) / (KNOTS_H[k] - KNOTS_H[k - 1])
+    return float(min(cdf[k - 1] + share * (cdf[k] - cdf[k - 1]), 1.0))
 
 
-@njit(cache=True, nogil=True)
+@inner
+def _below_deficit(
+    log_x: float, log_left: Floats, by_tau: Floats, shares: Floats, first: float, step: float
+) -> float:
+    """Return P(deficit <= x): of each shape and tau, the amplitudes up to ``x / e``."""
+    total = 0.0
+    for s in range(shares.shape[0]):
+        for j in range(shares.shape[1]):
+            if shares[s, j] * by_tau[s, j, -1] > LEAST_PROBABILITY:
+                place = (log_x - log_left[s, j] - first) / step + 0.5
+                total += shares[s, j] * _at_place(by_tau[s, j], place)
+    return total
+
+
+@inner
+def _deficit_quantile(
+    level: float, log_left: Floats, by_tau: Floats, shares: Floats, log_amplitude: Floats
+) -> float:
+    first, step = log_amplitude[0], log_amplitude[1] - log_amplitude[0]
+    low, high = first + np.log(LEAST_DEFICIT), log_amplitude[-1] + step
+    below = _below_deficit(low, log_left, by_tau, shares, first, step)
+    if below >= level:
+        return 0.0
+    above = 1.0
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        found = _below_deficit(middle, log_left, by_tau, shares, first, step)
+        if found >= level:
+            high, above = middle, found
+        else:
+            low, below = middle, found
+    return float(np.exp(low + (level - below) / (above - below) * (high - low)))
+
+
+@inner
+def _by_tau(
+    nodes: Floats, wa: Floats, wb: Floats, weights: Floats, seen: bool
+) -> tuple[Floats, Floats]:
+    """Return the cumulated amplitudes of each shape and tau, and what each pair counts."""
+    n_s, n_b = weights.size, wb.size
+    by_tau, shares = np.empty((n_s, n_b, wa.size + 1)), np.ones((n_s, n_b))
+    column = wa.copy()
+    for s in range(n_s):
+        for j in range(n_b):
+            if seen:
+                column[:] = nodes[s, :, j]
+            else:
+                shares[s, j] = weights[s] * wb[j]
+            _cumulate(column, by_tau[s, j])
+    return by_tau, shares
+
+
+@kept
 def _read(
-    means: Floats, spread: Floats,
+    means: Floats, spreads: Floats,
     offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
     log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
-    node_hours: Floats, order: Ints, levels: Floats, at_h: Floats,
-) -> tuple[Floats, Floats]:  # fmt: skip
+    spared: Floats, places: Floats, log_left: Floats,
+    levels: Floats, at_h: Floats, deficit_levels: Floats,
+) -> tuple[Floats, Floats, Floats]:  # fmt: skip
     n = means.shape[0]
     quantiles = np.empty((n, levels.size))
     probabilities = np.empty((n, at_h.shape[1]))
+    deficits = np.empty((n, log_left.shape[0], deficit_levels.size))
+    cdf, cells = np.empty(places.shape[2]), np.empty(log_tau.size + 1)
+    none = np.empty((0, 0, 0))
     for q in range(n):
         tests = slice(offsets[q], offsets[q + 1])
-        posterior = _posterior(
-            means[q], spread, hours[tests], deficit[tests], error[tests], shared[q],
-            log_amplitude, log_tau, slow, power, weights,
-        )  # fmt: skip
-        cumulated = _accumulate(posterior, order)
+        seen = offsets[q] < offsets[q + 1]
+        wa = _node_weights(log_amplitude, means[q, 0], spreads[q, 0])
+        wb = _node_weights(log_tau, means[q, 1], spreads[q, 1])
+        nodes = none
+        if seen:
+            nodes = _posterior(
+                means[q], spreads[q], hours[tests], deficit[tests], error[tests], shared[q],
+                log_amplitude, log_tau, slow, power, weights,
+            )  # fmt: skip
+        if levels.size + at_h.shape[1]:
+            _distribution(nodes, cells, weights, wa, wb, seen, spared, places, cdf)
         for k in range(levels.size):
-            quantiles[q, k] = _quantile(node_hours, cumulated, levels[k])
+            quantiles[q, k] = _quantile(cdf, levels[k])
         for k in range(at_h.shape[1]):
-            probabilities[q, k] = _probability(node_hours, cumulated, at_h[q, k])
-    return quantiles, probabilities
+            probabilities[q, k] = _probability(cdf, at_h[q, k])
+        if deficits.size:
+            by_tau, shares = _by_tau(nodes, wa, wb, weights, seen)
+            for h in range(log_left.shape[0]):
+                for k in range(deficit_levels.size):
+                    deficits[q, h, k] = _deficit_quantile(
+                        deficit_levels[k], log_left[h], by_tau, shares, log_amplitude
+                    )
+    return quantiles, probabilities, deficits
 
 
-@njit(cache=True, nogil=True)
-def _read_deficits(
-    means: Floats, spread: Floats,
-    offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
-    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
-    node_deficits: Floats, order: Ints, levels: Floats,
-) -> Floats:  # fmt: skip
-    n = means.shape[0]
-    quantiles = np.empty((n, order.shape[0], levels.size))
-    for q in range(n):
-        tests = slice(offsets[q], offsets[q + 1])
-        posterior = _posterior(
-            means[q], spread, hours[tests], deficit[tests], error[tests], shared[q],
-            log_amplitude, log_tau, slow, power, weights,
-        )  # fmt: skip
-        for h in range(order.shape[0]):
-            cumulated = _accumulate(posterior, order[h])
-            for k in range(levels.size):
-                quantiles[q, h, k] = _quantile(node_deficits[h], cumulated, levels[k])
-    return quantiles
-
-
-def recovery_quantiles(
-    table: ReadOff, means: Floats, spread: Floats, seen: Followed, levels: Floats, at_h: Floats
-) -> tuple[Floats, Floats]:
-    """Return quantiles of the recovery time and the probability of having recovered.
+def read(
+    table: ReadOff, means: Floats, spread: Floats, seen: Followed, levels: Floats, at_h: Floats,
+    deficit_levels: Floats,
+) -> tuple[Floats, Floats, Floats]:  # fmt: skip
+    """Return recovery times, probabilities of having recovered, and deficits.
 
     Parameters
     ----------
     means : float64 array, shape (n, 2)
-        Prior means of log amplitude and log tau; `spread`, shape (2,), their normal spread.
+        Prior means of log amplitude and log tau.
+    spread : float64 array, shape (2,) or (n, 2)
+        Their normal spread.
     seen : Followed
         The tests of each episode known so far; they update the prior exactly.
-    levels : float64 array, shape (n_levels,)
+    levels, deficit_levels : float64 arrays
+        Levels of the quantiles of recovery time and deficit.
     at_h : float64 array, shape (n, n_hours), h after the clock start
 
     Returns
     -------
     quantiles : shape (n, n_levels), h; `inf` where the level lies beyond `nmr_ml.curve.LAST_H`
     probabilities : shape (n, n_hours)
+    deficits : shape (n, len(table.at_h), n_deficit_levels)
     """
-    quantiles, probabilities = _read(
-        means, spread, *_tests(seen), *_nodes(table.grid), table.hours, table.order, levels, at_h
-    )
-    return quantiles, probabilities
-
-
-def deficit_quantiles(
-    table: ReadOff, means: Floats, spread: Floats, seen: Followed, levels: Floats
-) -> Floats:
-    """Return quantiles of the latent deficit at ``table.at_h``, shape (n, n_hours, n_levels)."""
-    return np.asarray(
-        _read_deficits(
-            means, spread, *_tests(seen), *_nodes(table.grid),
-            table.deficits, table.deficit_order, levels,
-        )
+    spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
+    quantiles, probabilities, deficits = _read(
+        means, spreads, *_tests(seen), *_nodes(table.grid), table.spared, table.places,
+        table.log_left, levels, at_h, deficit_levels,
     )  # fmt: skip
+    return quantiles, probabilities, deficits
+
+
+def recovery_quantiles(
+    table: ReadOff, means: Floats, spread: Floats, seen: Followed, levels: Floats, at_h: Floats
+) -> tuple[Floats, Floats]:
+    """Return the first two of `read`."""
+    return read(table, means, spread, seen, levels, at_h, np.empty(0))[:2]
 
 
 def _tests(seen: Followed) -> tuple[Ints, Floats, Floats, Floats, Floats]:
@@ -254,21 +368,19 @@ def _nodes(grid: CurveGrid) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     return grid.log_amplitude, grid.log_tau, grid.slow, grid.power, grid.weights
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _below(
-    means: Floats, spread: Floats,
+    means: Floats, spreads: Floats,
     offsets: Ints, hours: Floats, error: Floats, shared: Floats,
     log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
     limit: float,
 ) -> Floats:  # fmt: skip
     below = np.empty(hours.size)
-    none = np.empty(0)
     for q in range(means.shape[0]):
         if offsets[q] == offsets[q + 1]:
             continue
-        prior = _posterior(
-            means[q], spread, none, none, none, 0.0, log_amplitude, log_tau, slow, power, weights
-        ).reshape(slow.size, log_amplitude.size, log_tau.size)
+        wa = _node_weights(log_amplitude, means[q, 0], spreads[q, 0])
+        wb = _node_weights(log_tau, means[q, 1], spreads[q, 1])
         for k in range(offsets[q], offsets[q + 1]):
             noise = np.sqrt(2.0 * (error[k] ** 2 + shared[q] ** 2))
             total = 0.0
@@ -276,9 +388,10 @@ def _below(
                 for j in range(log_tau.size):
                     left = remaining(hours[k], np.exp(log_tau[j]), slow[s], power[s])
                     for i in range(log_amplitude.size):
-                        if prior[s, i, j] > LEAST_PROBABILITY:
+                        prior = weights[s] * wa[i] * wb[j]
+                        if prior > LEAST_PROBABILITY:
                             z = (limit - np.exp(log_amplitude[i]) * left) / noise
-                            total += prior[s, i, j] * 0.5 * (1.0 + math.erf(z))
+                            total += prior * 0.5 * (1.0 + math.erf(z))
             below[k] = total
     return below
 
@@ -289,11 +402,12 @@ def probability_below(
     """Return for every test of `followed` the probability that its deficit reads below `limit`.
 
     Before any test of the episode is seen, and with the errors of the test and of the baseline in
-    it: what the noise-smoothed Brier score compares with the reading.
+    it: what the noise-smoothed Brier score compares with the reading. `spread` as in `read`.
     """
+    spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
     return np.asarray(
         _below(
-            means, spread, followed.offsets, followed.hours, followed.error,
+            means, spreads, followed.offsets, followed.hours, followed.error,
             np.nan_to_num(followed.shared_error), *_nodes(grid), limit,
         )
     )  # fmt: skip

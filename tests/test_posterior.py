@@ -12,7 +12,6 @@ from small_cohorts import followed_of
 from nmr_ml.curve import (
     CurveGrid,
     node_deficits,
-    node_recovery_hours,
     recovery_hours,
     remaining,
     shape_loglik,
@@ -20,10 +19,11 @@ from nmr_ml.curve import (
 from nmr_ml.labels import Followed, no_tests
 from nmr_ml.posterior import (
     CURVE_H,
+    KNOTS_H,
     ReadOff,
     _posterior,
-    deficit_quantiles,
     probability_below,
+    read,
     read_off,
     recovery_quantiles,
 )  # fmt: skip
@@ -66,9 +66,11 @@ def posterior_of(
     tests: list[tuple[float, float, float]], shared: float = 1.0,
 ) -> np.ndarray:  # fmt: skip
     hours, deficit, error = np.ascontiguousarray(np.array(tests, np.float64).reshape(-1, 3).T)
-    return _posterior(
-        np.array(mean), np.array(spread), hours, deficit, error, shared, *NODES
-    ).reshape(3, 20, 20)
+    return _posterior(np.array(mean), np.array(spread), hours, deficit, error, shared, *NODES)
+
+
+def deficits_of(means: np.ndarray, spread: np.ndarray, seen: Followed) -> np.ndarray:
+    return read(TABLE, means, spread, seen, LEVELS[:0], np.zeros((len(means), 0)), LEVELS)[2]
 
 
 @settings(max_examples=40, deadline=None)
@@ -129,19 +131,39 @@ def test_quantiles_rise_with_the_level_and_probabilities_with_the_hour(
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
 
 
-@settings(max_examples=30, deadline=None)
-@given(MEANS, SPREADS, TESTS, st.floats(0.5, 1300))
-def test_a_probability_lies_between_those_of_the_nodes_around_the_hour(
-    mean: tuple[float, float], spread: tuple[float, float],
-    tests: list[tuple[float, float, float]], hour: float,
-) -> None:  # fmt: skip
-    posterior = posterior_of(mean, spread, tests)
-    times = node_recovery_hours(*NODES[:4], DELTA)
-    _, (found,) = asked(mean, spread, followed_of([tests]), LEVELS, np.array([hour]))
-    until = posterior[times <= hour].sum()
-    later = np.sort(times[(times > hour) & np.isfinite(times)])
-    following = posterior[times == later[0]].sum() if later.size else 0.0
-    assert until - 1e-9 <= found <= until + following + 1e-9
+def drawn(posterior: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
+    """Draw curves from the cells around the nodes: log amplitude, log tau, shape."""
+    rng = np.random.default_rng(7)
+    s, i, j = np.unravel_index(rng.choice(posterior.size, n, p=posterior.ravel()), posterior.shape)
+    step_a, step_b = np.diff(GRID.log_amplitude)[0], np.diff(GRID.log_tau)[0]
+    log_a = GRID.log_amplitude[i] + step_a * rng.uniform(-0.5, 0.5, n)
+    return log_a, GRID.log_tau[j] + step_b * rng.uniform(-0.5, 0.5, n), s
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("tests", [[], [(24.0, 6.0, 2.0)], [(2.0, 1.0, 2.0), (30.0, 4.0, 1.5)]])
+@pytest.mark.parametrize("mean", [(1.5, 3.6), (0.9, 3.0), (2.5, 4.5)])
+def test_hours_and_deficits_agree_with_curves_drawn_from_the_cells(
+    mean: tuple[float, float], tests: list[tuple[float, float, float]]
+) -> None:
+    spread, n = (0.4, 0.5), 20_000
+    log_a, log_tau, s = drawn(posterior_of(mean, spread, tests), n)
+    seen, hours = followed_of([tests]), np.array([0.0, 6.0, 24.0, 48.0, 96.0, 300.0])
+    times = np.array(
+        [recovery_hours(np.exp(a), np.exp(b), GRID.slow[k], GRID.power[k], DELTA)
+         for a, b, k in zip(log_a, log_tau, s, strict=True)]
+    )  # fmt: skip
+    _, probabilities = asked(mean, spread, seen, LEVELS, hours)
+    expected = (times[:, None] <= hours).mean(axis=0)
+    # A cell of amplitude is read off at its middle.
+    assert probabilities == pytest.approx(expected, abs=4 * 0.5 / np.sqrt(n) + 0.025)
+    found = deficits_of(np.array([mean]), np.array(spread), seen)[0]
+    for h, hour in enumerate(CURVE_H):
+        left = [remaining(hour, np.exp(b), GRID.slow[k], GRID.power[k])
+                for b, k in zip(log_tau, s, strict=True)]  # fmt: skip
+        below = (np.exp(log_a)[:, None] * np.array(left)[:, None] <= found[h]).mean(axis=0)
+        told = found[h] > 0  # less than a thousandth of the smallest amplitude is told as none
+        assert below[told] == pytest.approx(LEVELS[told], abs=4 * 0.5 / np.sqrt(n) + 0.025)
 
 
 @settings(max_examples=30, deadline=None)
@@ -165,9 +187,7 @@ def test_a_larger_delta_never_takes_longer(
 def test_deficits_rise_with_the_level(
     mean: tuple[float, float], spread: tuple[float, float], tests: list[tuple[float, float, float]]
 ) -> None:
-    found = deficit_quantiles(
-        TABLE, np.array([mean]), np.array(spread), followed_of([tests]), LEVELS
-    )[0]
+    found = deficits_of(np.array([mean]), np.array(spread), followed_of([tests]))[0]
     assert found.shape == (len(CURVE_H), LEVELS.size)
     assert (np.diff(found, axis=1) >= 0).all()
     assert (found >= 0).all()
@@ -192,8 +212,10 @@ def test_exact_tests_of_one_curve_give_its_time() -> None:
     deficits = [np.exp(a) * remaining(h, np.exp(tau), w, p) for h in hours]
     seen = followed_of([[(h, d, 0.01) for h, d in zip(hours, deficits, strict=True)]], 0.01)
     quantiles, _ = asked((1.5, 3.5), (1.0, 1.0), seen, np.array([0.1, 0.5, 0.9]), np.zeros(0))
-    # Between a node and the one before it the distribution is interpolated.
-    assert quantiles == pytest.approx(recovery_hours(np.exp(a), np.exp(tau), w, p, DELTA), rel=0.03)
+    # A node stands for its cell, so no test can say more than that.
+    expected = recovery_hours(np.exp(a), np.exp(tau), w, p, DELTA)
+    assert quantiles[1] == pytest.approx(expected, rel=0.03)
+    assert quantiles == pytest.approx(expected, rel=0.15)
 
 
 def test_a_level_beyond_the_last_hour_is_unbounded() -> None:
@@ -218,24 +240,36 @@ def test_episodes_are_answered_one_by_one() -> None:
     spread, hours = np.array([0.4, 0.5]), np.tile([24.0, 48.0], (3, 1))
     seen = followed_of(tests)
     together = recovery_quantiles(TABLE, means, spread, seen, LEVELS, hours)
-    curves = deficit_quantiles(TABLE, means, spread, seen, LEVELS)
+    curves = deficits_of(means, spread, seen)
     for q in range(3):
         one = seen.take(np.array([q]))
         alone = recovery_quantiles(TABLE, means[[q]], spread, one, LEVELS, hours[[q]])
         assert np.array_equal(alone[0][0], together[0][q])
         assert np.array_equal(alone[1][0], together[1][q])
-        curve = deficit_quantiles(TABLE, means[[q]], spread, one, LEVELS)
+        curve = deficits_of(means[[q]], spread, one)
         assert np.array_equal(curve[0], curves[q])
 
 
-def test_the_table_holds_every_node_in_order() -> None:
-    times = node_recovery_hours(*NODES[:4], DELTA).ravel()
-    assert np.array_equal(TABLE.hours, times[TABLE.order])
-    assert np.array_equal(TABLE.hours, np.sort(times))
-    for i, hour in enumerate(CURVE_H):
-        deficits = node_deficits(GRID, hour).ravel()
-        assert np.array_equal(TABLE.deficits[i], deficits[TABLE.deficit_order[i]])
-        assert (np.diff(TABLE.deficits[i]) >= 0).all()
+def test_the_table_holds_the_time_constant_that_takes_until_each_knot() -> None:
+    step_a, step_b = np.diff(GRID.log_amplitude)[0], np.diff(GRID.log_tau)[0]
+    checked = 0
+    for s, i, k in itertools.product(range(3), range(20), range(1, KNOTS_H.size - 1)):
+        place = TABLE.places[s, i, k]
+        if 0 < place < GRID.log_tau.size:
+            tau = np.exp(GRID.log_tau[0] + (place - 0.5) * step_b)
+            amplitude = np.exp(GRID.log_amplitude[i] + TABLE.spared[i] * step_a / 2)
+            hours = recovery_hours(amplitude, tau, GRID.slow[s], GRID.power[s], DELTA)
+            assert hours == pytest.approx(KNOTS_H[k], rel=1e-6)
+            checked += 1
+    assert checked > 300
+
+
+def test_a_spread_of_each_episode_is_used() -> None:
+    means, spreads = np.tile([1.8, 3.6], (2, 1)), np.array([[0.2, 0.2], [0.6, 0.7]])
+    together, _ = recovery_quantiles(TABLE, means, spreads, no_tests(2), LEVELS, np.zeros((2, 0)))
+    for q in range(2):
+        alone, _ = asked((1.8, 3.6), tuple(spreads[q]), no_tests(1), LEVELS, np.zeros(0))
+        assert np.array_equal(together[q], alone)
 
 
 @pytest.mark.statistical
