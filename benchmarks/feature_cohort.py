@@ -115,8 +115,8 @@ def _sleep(rng: np.random.Generator, ids: np.ndarray, days: int) -> dict[str, ob
     deep = rng.uniform(20, 120, n)
     return {
         "athlete_id": ids[athlete], "onset_at": _times(onset), "wake_at": _times(wake),
-        "asleep_min": asleep, "awake_min": minutes - asleep, "light_min": minutes * 0.5,
-        "deep_min": _some(rng, deep), "rem_min": minutes * 0.2,
+        "asleep_min": asleep, "awake_min": minutes - asleep, "light_min": asleep * 0.75 - deep,
+        "deep_min": _some(rng, deep), "rem_min": asleep * 0.25,
         "deep_first3h_min": _some(rng, deep * rng.uniform(0.3, 0.9, n)),
         "latency_min": rng.uniform(2, 40, n),
         "hrv_rmssd_ms": _some(rng, rng.lognormal(4, 0.2, n)),

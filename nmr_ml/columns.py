@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     Columns = Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
 
 #: The tables that a history is built from.
-READ_TABLES = ("athletes", "sessions", "sleep", "labs", "tests", "nutrition", "episodes")
+READ_TABLES = (
+    "athletes", "sessions", "sleep", "sleep_epochs", "labs", "tests", "nutrition", "episodes"
+)  # fmt: skip
 #: Columns that no number is computed from.
-_UNREAD = frozenset({"sport", "team", "unit", "assay", "body_region", "grade"})
+_UNREAD = frozenset({"sport", "unit", "assay", "body_region"})
+#: Texts that are told apart, by table.
+_TOLD_APART = {"athletes": {"team"}, "sleep": {"device"}, "episodes": {"grade"}}
 
 
 def read_columns(table: str) -> tuple[Column, ...]:
     """Return the columns of `table` that a history is built from."""
-    told_apart = {"device"} if table == "sleep" else set()
+    told_apart = _TOLD_APART.get(table, set())
     return tuple(
         c
         for c in TABLES[table].columns
@@ -43,6 +47,20 @@ def read_columns(table: str) -> tuple[Column, ...]:
 def codes_of(column: Column, test_names: Sequence[str]) -> Sequence[str]:
     """Return what the codes of a category stand for."""
     return test_names if column.name == "test" else column.categories
+
+
+def recoded(
+    tables: Mapping[str, Columns], known: tuple[str, ...], test_names: tuple[str, ...]
+) -> Mapping[str, Columns]:
+    """Return `tables`, whose tests are coded by `known`, with them coded by `test_names`."""
+    if known == test_names:
+        return tables
+    code = {name: float(i) for i, name in enumerate(test_names)}
+    of = np.array([*(code.get(name, np.nan) for name in known), np.nan])
+    old = np.nan_to_num(np.asarray(tables["tests"]["test"], np.float64), nan=len(known)).astype(
+        np.int64
+    )
+    return {**tables, "tests": {**tables["tests"], "test": of[old.astype(np.int64)]}}
 
 
 def cohort_columns(cohort: Cohort, test_names: Sequence[str]) -> dict[str, Columns]:

@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 
 from nmr_ml.columns import cohort_columns
+from nmr_ml.kernels import inner, kept
+from nmr_ml.night_pairs import night_pairs
+from nmr_ml.sorted_rows import upper_bound_near
 from nmr_ml.tables import TABLES
 
 if TYPE_CHECKING:
@@ -70,8 +73,13 @@ class History:
     ----------
     athlete_ids : tuple of str
         Sorted; an athlete's index into `person` and the offsets of every table.
+    teams : object array of str or None, shape (n_athletes,)
+    night_pairs : Rows
+        See `nmr_ml.night_pairs`.
     session_ids, event_ids : str arrays
         Ids of the rows of `sessions` and of `events` (injuries and systemic episodes).
+    event_kinds, event_grades : object arrays of str
+        Of the rows of `events`.
     test_names : tuple of str
         The tests the codes in ``tests.columns["test"]`` stand for.
     person : mapping of str to float64 array, shape (n_athletes,)
@@ -82,19 +90,23 @@ class History:
 
     athlete_ids: tuple[str, ...]
     person: Mapping[str, Floats]
+    teams: Objects
     sessions: Rows
     session_ids: Objects
     sleep: Rows
+    night_pairs: Rows
     labs: Rows
     tests: Rows
     nutrition: Rows
     events: Rows
     event_ids: Objects
     event_kinds: Objects
+    event_grades: Objects
     test_names: tuple[str, ...]
     timezone: str
 
 
+_NAMES = frozenset({"athlete_id", "team"})
 _EVENT_KINDS = TABLES["episodes"].column("kind").categories
 _DAY_PRECISION = float(TABLES["sessions"].column("time_precision").categories.index("day"))
 
@@ -124,20 +136,24 @@ def history_of_columns(
     ids = tuple(athletes["athlete_id"][order].tolist())
     place = {name: i for i, name in enumerate(ids)}
     sessions, session_ids = _sessions(tables["sessions"], place, timezone)
-    events, event_ids = _rows(tables["episodes"], place, "onset_at", id_column="episode_id")
+    events, event_ids, grades = _events(tables["episodes"], place)
     kinds = np.array([*_EVENT_KINDS, None], object)
+    nights = _sleep(tables["sleep"], place, timezone)
     return History(
         athlete_ids=ids,
-        person={n: _floats(c[order]) for n, c in athletes.items() if n != "athlete_id"},
+        person={n: _floats(c[order]) for n, c in athletes.items() if n not in _NAMES},
+        teams=_texts(athletes["team"][order]),
         sessions=sessions,
         session_ids=session_ids,
-        sleep=_sleep(tables["sleep"], place, timezone),
+        sleep=nights,
+        night_pairs=_night_pairs(nights, tables["sleep_epochs"], place),
         labs=_labs(tables["labs"], place, timezone),
         tests=_tests(tables["tests"], place, timezone),
         nutrition=_nutrition(tables["nutrition"], place, timezone),
         events=events,
         event_ids=event_ids,
         event_kinds=kinds[np.nan_to_num(events.columns["kind"], nan=-1.0).astype(np.int64)],
+        event_grades=grades,
         test_names=tuple(test_names),
         timezone=timezone,
     )
@@ -197,45 +213,76 @@ def midnights(days: Ints, timezone: str) -> Ints:
 def _sessions(c: Columns, place: Mapping[str, int], timezone: str) -> tuple[Rows, Objects]:
     rows, ids = _rows(c, place, "ended_at", id_column="session_id")
     numbers = rows.columns
-    by_day, start = numbers["day_precision"], numbers["started_at"]
-    minutes, load = numbers["duration_min"], numbers["session_load_au"]
-    lasted = np.where(by_day == 1.0, np.nan, (rows.at_s - start) / 60)
-    minutes = np.where(np.isnan(minutes), lasted, minutes)
+    minutes, load = _completed(
+        numbers["started_at"], rows.at_s, numbers["duration_min"], numbers["session_rpe"],
+        numbers["session_load_au"], numbers["day_precision"],
+    )  # fmt: skip
     return _with(
         rows,
         duration_min=minutes,
-        session_load_au=np.where(np.isnan(load), numbers["session_rpe"] * minutes, load),
-        start_clock_h=_clock_h(_whole(start), timezone),
-        local_day=_days(rows.at_s, timezone),
+        session_load_au=load,
+        start_clock_h=_local(numbers["started_at"].astype(np.int64), timezone)[1],
+        local_day=_local(rows.at_s, timezone)[0],
     ), ids
+
+
+@kept
+def _completed(
+    started_s: Floats, ended_s: Ints, minutes: Floats, rpe: Floats, load: Floats, by_day: Floats
+) -> tuple[Floats, Floats]:
+    minutes, load = minutes.copy(), load.copy()
+    for i in range(minutes.size):
+        if np.isnan(minutes[i]) and by_day[i] != 1.0:
+            minutes[i] = (ended_s[i] - started_s[i]) / 60
+        if np.isnan(load[i]):
+            load[i] = rpe[i] * minutes[i]
+    return minutes, load
 
 
 def _sleep(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
     rows, _ = _rows({**c, "device": _told_apart(c["device"])}, place, "wake_at")
-    wall_s = local_seconds(rows.at_s, timezone)
-    return _with(
-        rows,
-        local_day=(wall_s // DAY_S).astype(np.float64),
-        wake_clock_h=wall_s % DAY_S / 3600.0,
-    )
+    day, clock_h = _local(rows.at_s, timezone)
+    return _with(rows, local_day=day, wake_clock_h=clock_h)
+
+
+def _night_pairs(nights: Rows, c: Columns, place: Mapping[str, int]) -> Rows:
+    if not len(c["started_at"]):
+        none = np.zeros(0, np.int64)
+        return Rows(np.zeros(len(place) + 1, np.int64), none, none, {"same_share": np.zeros(0)})
+    epochs, _ = _rows({**c, "known_at": c["started_at"]}, place, "started_at")
+    columns = nights.columns
+    offsets, wake_s, known_s, same_share = night_pairs(
+        nights.offsets, columns["onset_at"], nights.at_s, nights.known_s,
+        columns["day_precision"], epochs.offsets, epochs.at_s, epochs.columns["duration_s"],
+        epochs.columns["stage"],
+    )  # fmt: skip
+    return Rows(offsets, wake_s, known_s, {"same_share": same_share})
 
 
 def _labs(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
     # Of samples of one analyte drawn at once the one of blood (the first specimens) is the last.
     rows, _ = _rows(c, place, "drawn_at", ties=(c["analyte"], -_floats(c["specimen"])))
-    return _with(rows, local_day=_days(rows.at_s, timezone))
+    return _with(rows, local_day=_local(rows.at_s, timezone)[0])
 
 
 def _tests(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
     rows, _ = _rows(c, place, "measured_at", ties=(c["test"],))
-    return _with(rows, local_day=_days(rows.at_s, timezone))
+    return _with(rows, local_day=_local(rows.at_s, timezone)[0])
 
 
 def _nutrition(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
     eaten = _floats(c["date"])
-    at = midnights(_whole(eaten) + 1, timezone).astype(np.float64)
+    at = midnights(eaten.astype(np.int64) + 1, timezone).astype(np.float64)
     rows, _ = _rows({**c, "local_day": eaten, "at": at}, place, "at")
     return rows
+
+
+def _events(c: Columns, place: Mapping[str, int]) -> tuple[Rows, Objects, Objects]:
+    """Return the events with their ids and grades; a grade is None where there is none."""
+    coded = {**c, "grade": _told_apart(c["grade"])}
+    rows, ids = _rows(coded, place, "onset_at", id_column="episode_id")
+    names = np.array([*sorted({g for g in c["grade"] if isinstance(g, str)}), None], object)
+    return rows, ids, names[np.nan_to_num(rows.columns["grade"], nan=-1.0).astype(np.int64)]
 
 
 def _rows(
@@ -243,46 +290,65 @@ def _rows(
     id_column: str | None = None,
 ) -> tuple[Rows, Objects]:  # fmt: skip
     """Sort by athlete, event time and `ties` or id, so that equal times have one order."""
-    owner = np.fromiter(map(place.__getitem__, c["athlete_id"]), np.int64, len(c["athlete_id"]))
-    at_s = _whole(c[at])
-    ids = np.empty(0, object) if id_column is None else np.asarray(c[id_column], object)
-    if id_column is not None:
-        ties = (_ranks_of_tied(owner, at_s, ids),)
-    order = _order(owner, at_s, ties)
+    if len(place) == 1:
+        owner = np.zeros(len(c["athlete_id"]), np.int64)
+    else:
+        owner = np.fromiter(map(place.__getitem__, c["athlete_id"]), np.int64, len(c["athlete_id"]))
     columns = {n: x for n, x in c.items() if n not in {"athlete_id", "known_at", at, id_column}}
     if "time_precision" in columns:
-        columns["day_precision"] = columns.pop("time_precision") == _DAY_PRECISION
-    known_s = _whole(c["known_at"])
-    if order is not None:
-        owner, at_s, known_s = owner[order], at_s[order], known_s[order]
+        columns["day_precision"] = _floats(columns.pop("time_precision") == _DAY_PRECISION)
+    ids = np.empty(0, object) if id_column is None else np.asarray(c[id_column], object)
+    offsets, at_s, known_s, in_order = _placed(
+        owner, _floats(c[at]), _floats(c["known_at"]), len(place)
+    )
+    if not in_order:
+        if id_column is not None:
+            ties = (_ranks_of_tied(owner, at_s, ids),)
+        order = np.lexsort((*reversed(ties), at_s, owner))
+        at_s, known_s = at_s[order], known_s[order]
         columns = {n: x[order] for n, x in columns.items()}
         ids = ids if id_column is None else ids[order]
-    offsets = np.searchsorted(owner, np.arange(len(place) + 1)).astype(np.int64)
     return Rows(offsets, at_s, known_s, {n: _floats(x) for n, x in columns.items()}), ids
 
 
-def _order(owner: Ints, at_s: Ints, ties: tuple[Objects | Floats, ...]) -> Ints | None:
-    """Return the order to sort by; None where the rows are sorted and no times are equal."""
-    step = np.diff(owner)
-    if np.all((step > 0) | ((step == 0) & (np.diff(at_s) > 0))):
-        return None
-    return np.lexsort((*reversed(ties), at_s, owner))
+@kept
+def _placed(
+    owner: Ints, at: Floats, known: Floats, athletes_n: int
+) -> tuple[Ints, Ints, Ints, bool]:
+    """Return offsets, whole times, and whether rows are sorted and no two of an athlete tie."""
+    offsets = np.zeros(athletes_n + 1, np.int64)
+    at_s, known_s, in_order = np.empty(owner.size, np.int64), np.empty(owner.size, np.int64), True
+    for i in range(owner.size):
+        offsets[owner[i] + 1] += 1
+        at_s[i], known_s[i] = _whole(at[i]), _whole(known[i])
+        if i > 0 and (
+            owner[i] < owner[i - 1] or (owner[i] == owner[i - 1] and at_s[i] <= at_s[i - 1])
+        ):
+            in_order = False
+    return np.cumsum(offsets), at_s, known_s, in_order
 
 
 def _ranks_of_tied(owner: Ints, at_s: Ints, ids: Objects) -> Floats:
     """Return the rank by id of the rows that share athlete and time with another, else 0."""
     ranks = np.zeros(owner.size)
-    order = _order(owner, at_s, ())
-    if order is None:
-        return ranks
+    order = np.lexsort((at_s, owner))
     equal = (np.diff(owner[order]) == 0) & (np.diff(at_s[order]) == 0)
     tied = order[np.append(equal, False) | np.append(False, equal)]
     ranks[tied] = np.argsort(np.argsort(ids[tied].astype(str), kind="stable"), kind="stable")
     return ranks
 
 
+def _texts(names: Objects | Floats) -> Objects:
+    """Return texts; None where there is none."""
+    texts = np.array(names, object)
+    texts[[not isinstance(name, str) for name in texts]] = None
+    return texts
+
+
 def _told_apart(names: Objects | Floats) -> Floats:
     """Return a number for each name, the same for equal ones; NaN where there is none."""
+    if names.dtype != object:
+        return _floats(names)
     rank = {name: i for i, name in enumerate(sorted({n for n in names if n is not None}))}
     return np.array([rank.get(name, np.nan) for name in names], np.float64)
 
@@ -295,18 +361,23 @@ def _floats(column: Objects | Floats) -> Floats:
     return np.ascontiguousarray(column, np.float64)
 
 
-def _whole(seconds_or_days: Objects | Floats) -> Ints:
-    """Return as whole numbers; `NEVER_S` where missing."""
-    numbers = _floats(seconds_or_days)
-    missing = np.isnan(numbers)
-    if not missing.any():
-        return numbers.astype(np.int64)
-    return np.where(missing, NEVER_S, np.where(missing, 0.0, numbers).astype(np.int64))
+@inner
+def _whole(seconds_or_days: float) -> int:
+    """Return as a whole number; `NEVER_S` where missing."""
+    return NEVER_S if np.isnan(seconds_or_days) else int(seconds_or_days)
 
 
-def _days(at_s: Ints, timezone: str) -> Floats:
-    return local_day(at_s, timezone).astype(np.float64)
+def _local(at_s: Ints, timezone: str) -> tuple[Floats, Floats]:
+    """Return day number and clock of moments on the calendar of `timezone`."""
+    starts_s, shifts_s = clock_changes(timezone)
+    return _days_and_hours(at_s, starts_s, shifts_s)
 
 
-def _clock_h(at_s: Ints, timezone: str) -> Floats:
-    return local_seconds(at_s, timezone) % DAY_S / 3600.0
+@kept
+def _days_and_hours(at_s: Ints, starts_s: Ints, shifts_s: Ints) -> tuple[Floats, Floats]:
+    day, clock_h, era = np.empty(at_s.size), np.empty(at_s.size), 0
+    for i in range(at_s.size):
+        era = upper_bound_near(starts_s, 0, starts_s.size, at_s[i], era)
+        wall_s = at_s[i] + shifts_s[era]
+        day[i], clock_h[i] = wall_s // DAY_S, wall_s % DAY_S / 3600.0
+    return day, clock_h

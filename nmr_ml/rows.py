@@ -26,8 +26,8 @@ TOLERANCE = pd.Timedelta(hours=1)
 ROUNDING = pd.Timedelta(seconds=1)
 #: Longer than this nobody is in bed; a wrong date would swallow every later night as an overlap.
 LONGEST_NIGHT = pd.Timedelta(hours=24)
-# Devices round every stage to whole minutes, so each part may be that much too long.
-_MINUTE_A_PART = 1.0
+#: Devices round every stage to whole minutes, so each part may be that much too long.
+MINUTE_A_PART = 1.0
 #: Start and end of what a row is about.
 SPANS = {
     "sessions": ("started_at", "ended_at"),
@@ -144,7 +144,7 @@ def _night(frame: pd.DataFrame) -> list[Finding]:
 
 def _parts(frame: pd.DataFrame, parts: tuple[str, ...], whole: pd.Series, name: str) -> Finding:
     values = frame[list(parts)].to_numpy()
-    slack = _MINUTE_A_PART * np.count_nonzero(~np.isnan(values), axis=1)
+    slack = MINUTE_A_PART * np.count_nonzero(~np.isnan(values), axis=1)
     exceeds = np.nansum(values, axis=1) > whole.to_numpy() + slack
     detail = f"{' + '.join(parts)} against {name}."
     column = parts[0] if len(parts) == 1 else ""

@@ -30,7 +30,7 @@ DTYPES: dict[Kind, Any] = {
     "date": LOCAL_DATE,
 }
 #: No athlete of today was measured before: an earlier year is a typo (0026) or an empty date.
-_EARLIEST = pd.Timestamp("1900-01-01", tz="UTC")
+EARLIEST = pd.Timestamp("1900-01-01", tz="UTC")
 _REASONS = {
     "not_nullable": Quarantine.MISSING_VALUE,
     "in_range": Quarantine.OUT_OF_RANGE,
@@ -60,9 +60,9 @@ def _column(column: Column) -> pa.Column:
     if column.kind == "number":
         checks.append(pa.Check.in_range(*_bounds(column)))
     if column.kind == "time":
-        checks.append(pa.Check.ge(_EARLIEST))
+        checks.append(pa.Check.ge(EARLIEST))
     if column.kind == "date":
-        checks.append(pa.Check.ge(_EARLIEST.tz_localize(None)))
+        checks.append(pa.Check.ge(EARLIEST.tz_localize(None)))
     if column.categories:
         checks.append(pa.Check.isin(column.categories))
     return pa.Column(DTYPES[column.kind], checks=checks, nullable=not column.required)

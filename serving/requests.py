@@ -1,4 +1,4 @@
-"""A prediction request: its schema, its way to a cohort, and its answer."""
+"""A prediction request: its schema, its way to canonical rows, and its answer."""
 
 from __future__ import annotations
 
@@ -7,26 +7,38 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
-from nmr_ml.cohort import Cohort, Warned
+from nmr_ml.cohort import Warned
+from nmr_ml.columns import cohort_columns, recoded
 from nmr_ml.errors import DataError, UsageError
-from nmr_ml.predict import Options, parse_deltas, predict
+from nmr_ml.history import history_of_columns
+from nmr_ml.plain import plain_columns
+from nmr_ml.predict import Options, parse_deltas, predict_history
 from nmr_ml.reader import canonical_cohort
 from nmr_ml.reasons import Notice, Quarantine
 from nmr_ml.tables import TABLES, Column, Table
 from nmr_ml.testspec import COMPONENTS, shipped_testspecs
+from nmr_ml.times import zone
 from serving.answers import rows
 from serving.problems import Fault, RequestError, invalid, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from numpy.typing import NDArray
+
     from nmr_ml.bundle import Bundle
+    from nmr_ml.columns import Columns
+    from nmr_ml.history import History
+
+    Floats = NDArray[np.float64]
 
 #: The id of an athlete whom the request does not name.
 ANONYMOUS = "athlete"
@@ -99,6 +111,11 @@ class _Question(BaseModel):
         description="Smallest deficit that counts as impaired: a number, or one per component.",
     )
     drivers: bool = False
+    risk: float | None = Field(
+        default=None, gt=0, lt=1,
+        description="Adds clearance_h: when at most this share of an athlete's tests still comes "
+        "after it and reads impaired.",
+    )  # fmt: skip
 
 
 def _request_model() -> type[_Question]:
@@ -113,11 +130,27 @@ PredictRequest = _request_model()
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request that was understood: the cohort of one athlete and what is asked about it."""
+    """A request that was understood: the rows of one athlete and what is asked about them.
 
-    cohort: Cohort
+    Parameters
+    ----------
+    tables : mapping of str to `nmr_ml.columns.Columns`
+        Canonical; tests are coded by `known_tests`.
+    timezone : str
+        IANA name.
+    options : Options
+    warnings : tuple of Warned
+    """
+
+    tables: Mapping[str, Columns]
+    timezone: str
     options: Options
     warnings: tuple[Warned, ...]
+
+    def history(self, test_names: tuple[str, ...]) -> History:
+        """Return the rows as sorted arrays."""
+        tables = recoded(self.tables, known_tests(), test_names)
+        return history_of_columns(tables, self.timezone, test_names)
 
 
 def loads(text: bytes) -> object:
@@ -162,7 +195,8 @@ def answer(bundle: Bundle, body: object) -> dict[str, Any]:
     """
     question = parse(body)
     try:
-        predictions = predict(bundle, question.cohort, question.options)
+        history = question.history(tuple(sorted(bundle.specs)))
+        predictions = predict_history(bundle, history, question.options)
     except DataError as error:
         place = "/episode_id" if question.options.episode_id else "/sessions"
         fault = Fault(place, error.code, error.message)
@@ -180,7 +214,7 @@ def answer(bundle: Bundle, body: object) -> dict[str, Any]:
 
 
 def parse(body: object) -> Question:
-    """Check a request and turn it into a cohort and options; needs no model.
+    """Check a request and turn it into canonical rows and options; needs no model.
 
     Raises
     ------
@@ -190,21 +224,30 @@ def parse(body: object) -> Question:
     request = _validated(body)
     as_of = _as_of(request.as_of)
     deltas = _deltas(request.delta)
-    cohort = _cohort(request)
-    known = _known_at(cohort)
-    as_of = as_of or (None if known.empty else known.max().to_pydatetime())
+    timezone = request.timezone or "UTC"
+    tables = _plain(body, request, timezone) or _canonical(request, timezone)
+    known_s = _known_s(tables)
+    if as_of is None and known_s.size:
+        as_of = datetime.fromtimestamp(float(known_s.max()), UTC)
     options = Options(
         as_of=as_of,
         episode_id=request.episode_id,
         deltas=deltas,
         drivers=request.drivers,
         curves=True,
+        risk=request.risk,
     )
-    late = 0 if as_of is None else int((known > as_of).sum())
-    warnings = [*cohort.warnings, *([_ignored(late)] if late else [])]
+    late = 0 if as_of is None else int((known_s > np.floor(as_of.timestamp())).sum())
+    warnings = [_ignored(late)] if late else []
     if request.timezone is None:
         warnings.append(Warned(Notice.TIMEZONE_ASSUMED, _ASSUMED, "/timezone"))
-    return Question(cohort, options, tuple(warnings))
+    return Question(tables, timezone, options, tuple(warnings))
+
+
+@cache
+def known_tests() -> tuple[str, ...]:
+    """Return the names that a request may give its tests, sorted."""
+    return tuple(sorted(shipped_testspecs()))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -293,22 +336,36 @@ def _deltas(value: float | dict[str, float] | None) -> Mapping[str, float]:
 _DELTA = f"A number above 0, or an object of them by component ({', '.join(COMPONENTS)})."
 
 
-def _cohort(request: _Question) -> Cohort:
-    owner = request.athlete.model_dump()["athlete_id"] or ANONYMOUS
+def _plain(body: Any, request: _Question, timezone: str) -> Mapping[str, Columns] | None:  # noqa: ANN401
+    """Return the rows where each can be used as it came; a request that was validated."""
+    _zone(timezone)
+    tables = {name: body.get(name, ()) for name in ROW_TABLES} | {"athletes": [body["athlete"]]}
+    return plain_columns(tables, _owner(request), timezone, datetime.now(UTC), known_tests())
+
+
+def _canonical(request: _Question, timezone: str) -> Mapping[str, Columns]:
+    """Return the rows, or refuse them with every fault, by the rules for cohorts."""
+    owner = _owner(request)
     raw = {"athletes": _frame([request.athlete], TABLES["athletes"], owner)}
     for name in ROW_TABLES:
         if given := getattr(request, name):
             raw[name] = _frame(given, TABLES[name], owner)
-    try:
-        cohort, refused = canonical_cohort(
-            "request", request.timezone or "UTC", raw, now=datetime.now(UTC)
-        )
-    except DataError as error:
-        raise invalid([Fault("/timezone", error.code, error.message)]) from None
+    cohort, refused = canonical_cohort("request", timezone, raw, now=datetime.now(UTC))
     faults = tuple(_refusals(refused))
     if faults:
         raise invalid(faults)
-    return cohort
+    return cohort_columns(cohort, known_tests())
+
+
+def _zone(name: str) -> None:
+    try:
+        zone(name)
+    except DataError as error:
+        raise invalid([Fault("/timezone", error.code, error.message)]) from None
+
+
+def _owner(request: _Question) -> str:
+    return request.athlete.model_dump()["athlete_id"] or ANONYMOUS
 
 
 def _frame(given: list[BaseModel], table: Table, owner: str) -> pd.DataFrame:
@@ -334,10 +391,10 @@ def _refusals(refused: Mapping[str, pd.DataFrame]) -> Iterator[Fault]:
             yield Fault(pointer(*place, *where), str(reason), sentence)
 
 
-def _known_at(cohort: Cohort) -> pd.Series[pd.Timestamp]:
-    """Return when each row became known."""
-    known = [frame["known_at"] for frame in cohort.tables.values() if "known_at" in frame]
-    return pd.concat(known, ignore_index=True).dropna()
+def _known_s(tables: Mapping[str, Columns]) -> Floats:
+    """Return when each row became known, in whole seconds since 1970 UTC."""
+    known = [columns["known_at"] for columns in tables.values() if "known_at" in columns]
+    return np.concatenate(known).astype(np.float64)
 
 
 def _ignored(late: int) -> Warned:

@@ -8,7 +8,7 @@ import pandas as pd
 from nmr_ml.cohort import Cohort
 from nmr_ml.history import History, build_history
 from nmr_ml.queries import Queries
-from nmr_ml.tables import ANALYTES, MODALITIES, SESSION_KINDS, TABLES
+from nmr_ml.tables import ANALYTES, MODALITIES, SESSION_KINDS, STAGES, TABLES
 from nmr_ml.testspec import COMPONENTS, shipped_testspecs
 
 DTYPES = {"time": "datetime64[us, UTC]", "date": "datetime64[us]", "number": "float64",
@@ -17,7 +17,7 @@ DTYPES = {"time": "datetime64[us, UTC]", "date": "datetime64[us]", "number": "fl
 START = pd.Timestamp("2026-02-19T00:00:00Z")
 TESTS = ("cmj_height", "rsi_mod", "voluntary_activation", "readiness", "fatigue", "soreness",
          "stress", "mood", "sleep_quality", "sprint_10m")  # fmt: skip
-STEROIDS = ("testosterone", "cortisol")
+STEROIDS = ("testosterone", "cortisol", "shbg")
 INDEX_TESTS = ("cmj_height", "rsi_mod", "voluntary_activation", "readiness")
 
 
@@ -47,6 +47,8 @@ def random_cohort(seed: int, athletes: int = 4, days: int = 60, rate: float = 0.
         tables["athletes"].append(_athlete(rng, athlete))
         tables["sessions"] += _sessions(rng, athlete, days, rate)
         tables["sleep"] += _nights(rng, athlete, days)
+        own = [night for night in tables["sleep"] if night["athlete_id"] == athlete]
+        tables["sleep_epochs"] += _epochs(np.random.default_rng([seed, a]), own)
         tables["labs"] += _labs(rng, athlete, days, tables["sleep"])
         tables["tests"] += _tests(rng, athlete, days)
         tables["nutrition"] += _food(rng, athlete, days)
@@ -173,6 +175,22 @@ def _nights(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str,
             nap = wake + pd.Timedelta(hours=6)
             rows.append(_night(rng, athlete, nap, nap + pd.Timedelta(minutes=40)))
     return rows
+
+
+def _epochs(rng: np.random.Generator, nights: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return about 20 epochs for most nights; with some nights they end early or hold gaps."""
+    rows: dict[object, dict[str, object]] = {}
+    for night in nights:
+        at, wake = pd.Timestamp(night["onset_at"]), pd.Timestamp(night["wake_at"])
+        kept = rng.choice([1.0, 0.97, 0.5], p=[0.8, 0.15, 0.05])
+        while rng.random() < 0.999 and at < wake:
+            minutes = int(rng.integers(5, 45))
+            stage = rng.choice(STAGES, p=[0.15, 0.4, 0.15, 0.15, 0.14, 0.01])
+            if rng.random() < kept:
+                rows[at] = {"athlete_id": night["athlete_id"], "started_at": at,
+                            "duration_s": 60.0 * minutes, "stage": stage}  # fmt: skip
+            at += pd.Timedelta(minutes=minutes - int(rng.integers(0, 2)))
+    return list(rows.values())
 
 
 def _night(

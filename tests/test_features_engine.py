@@ -15,8 +15,8 @@ from feature_cohorts import frame, history_of, random_cohort, random_queries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmr_ml import baseline, loading, sorted_rows
-from nmr_ml.features import engine, labs, load
+from nmr_ml import baseline, history, loading, sorted_rows
+from nmr_ml.features import engine, labs, load, sleep
 from nmr_ml.features.catalogue import GROUPS
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.engine import build_features, completeness, hide_endocrine, warm_up
@@ -227,7 +227,8 @@ def test_warm_up_compiles_what_a_request_needs() -> None:
     warm_up()
     example()
     kernels = [
-        engine.filling(), load._added, labs._drawn, labs._laid_out, loading._loading,
+        engine.filling(), load._fill_added, load._fill_own, sleep._fill_quantities,
+        labs._fill_drawn, labs._laid_out, loading._loading, history._placed, history._completed,
         baseline._gaps, baseline._links, sorted_rows.grouped, sorted_rows.running_latest,
     ]  # fmt: skip
     assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from request_bodies import END, body
+from test_request_columns import assert_same
 
 from serving.app import create_app
 from serving.openapi import describe
@@ -35,13 +36,22 @@ def changed(table: str, row: int, **cells: Any) -> dict[str, Any]:
     return content
 
 
-def test_the_cohort_has_the_rows_in_canonical_units() -> None:
+def test_rows_are_in_canonical_units() -> None:
     question = parse(changed("tests", 0, value=0.33, unit="m"))
-    assert len(question.cohort["sessions"]) == 21
-    assert question.cohort["sessions"]["session_load_au"].iloc[0] == 4 * 90
-    assert question.cohort["tests"]["value"].min() == pytest.approx(31.0)
-    assert question.cohort["tests"]["value"].max() == pytest.approx(33.0)
-    assert question.cohort.timezone == "Europe/Oslo"
+    assert question.tables["sessions"]["session_load_au"].tolist()[0] == 4 * 90
+    assert question.tables["sessions"]["session_load_au"].size == 21
+    assert question.tables["tests"]["value"].min() == pytest.approx(31.0)
+    assert question.tables["tests"]["value"].max() == pytest.approx(33.0)
+    assert question.timezone == "Europe/Oslo"
+
+
+def test_both_ways_to_canonical_rows_give_one_history() -> None:
+    """The text `minute` with a blank is the category still, but only the long way knows."""
+    plain, long = parse(body()), parse(changed("sessions", 0, time_precision="minute "))
+    given, expected = (q.history(("cmj_height",)) for q in (plain, long))
+    expected.sessions.columns["day_precision"][:] = given.sessions.columns["day_precision"]
+    assert_same(given, expected)
+    assert plain.options == long.options
 
 
 @pytest.mark.parametrize(
@@ -126,7 +136,7 @@ def test_without_a_timezone_utc_is_assumed_and_said() -> None:
     content = body()
     del content["timezone"]
     question = parse(content)
-    assert question.cohort.timezone == "UTC"
+    assert question.timezone == "UTC"
     assert [warned.code for warned in question.warnings] == ["timezone_assumed"]
 
 

@@ -110,17 +110,26 @@ def _windows() -> list[Feature]:
     ]  # fmt: skip
     counts = [
         Feature(
-            f"{what}_{days}d_n", "1", "load", f"{text} that ended in the last {days} d", source,
-            "never", days * _DAY_H, always=True,
+            f"{what}_{days}d_n", "1", "load", f"{text} that ended in the last {days} d",
+            "contract §2", "never", days * _DAY_H, always=True,
         )
-        for what, text, source in (
-            ("sessions", "sessions on record", "contract §2"),
-            ("unknown_load_sessions", "sessions of unknown load", "contract §2"),
-            ("matches", "matches and races", "contract §2"),
+        for what, text in (
+            ("sessions", "sessions on record"),
+            ("unknown_load_sessions", "sessions of unknown load"),
         )
         for days in (7, 28)
     ]  # fmt: skip
-    return [*loads, *others, *counts]
+    matches = [
+        Feature(
+            f"matches_{days}d_n", "1", "load",
+            f"matches and races that ended in the last {days} d; 0 = none among sessions of known "
+            "kind", "contract §2",
+            "sessions in the window but none of known kind; no session in the window and none of "
+            "known kind in the 28 d before as_of", days * _DAY_H,
+        )
+        for days in (7, 28)
+    ]  # fmt: skip
+    return [*loads, *others, *counts, *matches]
 
 
 def _load_state() -> list[Feature]:
@@ -252,6 +261,12 @@ def _sleep() -> list[Feature]:
         Feature("midpoint_sd_14d_h", "h", "sleep", "sample SD of the midpoint over 14 d",
                 "regularity; domain.md §3.2", "fewer than 7 nights that are not of day precision",
                 14 * _DAY_H),
+        Feature("sleep_regularity_index_14d", "-100 to 100", "sleep",
+                "100 (2p - 1), p the share of time in the same state, asleep or awake, as 24 h "
+                "before; mean over the pairs of nights (12 to 36 h between their wakings) of 14 d; "
+                "not in bed is awake; naps below 3 h left out", "Phillips 2017; domain.md §3.2",
+                "fewer than 7 pairs of nights filled to 90 % with epochs of known stage",
+                14 * _DAY_H),
     ]  # fmt: skip
 
 
@@ -273,8 +288,8 @@ def _endocrine() -> list[Feature]:
             Feature(f"{series.name}_ln", f"ln({series.unit})", "endocrine",
                     f"ln of the last blood sample{rest}{note}; below LOQ: ln(LOQ/√2)"
                     + _WAKE_CORRECTION, "domain.md §3.3; Hornung & Reed 1990",
-                    f"{stale}; saliva or urine; blood testosterone, cortisol or SHBG under "
-                    "hormonal contraception", age),
+                    f"{stale}; saliva or urine; testosterone (also free), cortisol or SHBG in "
+                    "blood under hormonal contraception", age),
             Feature(f"{series.name}_dev_ln", "ln(ratio)", "endocrine",
                     f"ln of the last sample{rest}{note} - baseline; {_LAB_BASELINE}"
                     + _WAKE_CORRECTION, "domain.md §3.3-3.4",
@@ -284,7 +299,14 @@ def _endocrine() -> list[Feature]:
                     "contract §4", stale, age),
         ]  # fmt: skip
     for name, top, bottom in RATIOS:
-        what = f"ln({top} / {bottom}), drawn at most 30 min apart, same specimen, corrected"
+        made = (
+            " measured, or else calculated from testosterone and SHBG in blood (Vermeulen 1999; "
+            "albumin 43 g/L), each with its own baseline"
+        )
+        what = (
+            f"ln({top}{made if name == 'free_tc' else ''} / {bottom}), drawn at most 30 min apart, "
+            "same specimen, corrected"
+        )
         nulls = (
             "no pair at rest and above the LOQ in 30 d; blood under hormonal contraception; fewer "
             "than 3 baseline pairs"
@@ -325,7 +347,8 @@ def _nutrition() -> list[Feature]:
     return [
         *features,
         Feature("energy_availability_kcal_kg", "kcal/kg fat-free mass", "nutrition",
-                f"{ea}, last known day", "domain.md §3.5", f"no day in 3 d; {ea_null}", 72.0),
+                f"{ea}, last known day; optional, and private to the athlete", "domain.md §3.5",
+                f"no day in 3 d; {ea_null}", 72.0),
         Feature("nutrition_age_h", "h", "nutrition", "as_of - end of the last known day",
                 "contract §4", "no day known in 3 d", 72.0),
     ]  # fmt: skip

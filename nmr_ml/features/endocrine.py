@@ -9,7 +9,7 @@ import numpy as np
 
 from nmr_ml.features.asof import DAY_S, SAME_MOMENT, Moments, copy_previous, fill_missing
 from nmr_ml.features.families import LAB_SERIES
-from nmr_ml.features.labs import NAMES, SALIVA, SERIES, SINGLE, Labs, usual_ln
+from nmr_ml.features.labs import NAMES, SERIES, SINGLE, Labs, is_blood, usual_ln
 from nmr_ml.kernels import inner
 from nmr_ml.sorted_rows import upper_bound_near
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 MAX_AGE_S = np.array([series.max_age_d * DAY_S for series in LAB_SERIES])
 RESTING = np.array([series.resting for series in LAB_SERIES])
-#: Oral contraceptives move these in blood two-fold (domain.md §3.3).
-MOVED_BY_PILL = np.array([name in {"testosterone", "cortisol", "shbg"} for name in NAMES])
+#: Oral contraceptives move these in blood up to two-fold (domain.md §3.3).
+MOVED_BY_PILL = np.array(
+    [name in {"testosterone", "free_testosterone", "cortisol", "shbg"} for name in NAMES]
+)
 TESTOSTERONE, CORTISOL = NAMES.index("testosterone"), NAMES.index("cortisol")
 #: SD of ln(T:C) within a resting person (domain.md §3.3), and with cortisol's diurnal swing left
 #: in where waking is unknown (√(0.24² + 0.25²); assumption). Prior SD of a true change: assumption.
@@ -71,7 +73,7 @@ def write_series(
 ) -> None:  # fmt: skip
     """Write what the last sample `i` of series `k` says."""
     last = samples[i]
-    blood, clock_s = 0 <= last.specimen < SALIVA, min(clock_s, as_of_s)
+    blood, clock_s = is_blood(last.specimen), min(clock_s, as_of_s)
     if k >= SINGLE and blood and pill:
         out[:] = np.nan
         return

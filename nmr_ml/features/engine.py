@@ -16,10 +16,11 @@ from nmr_ml.features.asof import Asked, Clock, asked, clock_of, moments
 from nmr_ml.features.catalogue import GROUPS, blocks
 from nmr_ml.features.contract import FeatureContract, feature_contract
 from nmr_ml.features.families import ITEMS
+from nmr_ml.history import history_of_columns
 from nmr_ml.kernels import kept
 from nmr_ml.loading import Loading, loading_of
 from nmr_ml.queries import Queries
-from nmr_ml.request_history import history_of_rows
+from nmr_ml.request_columns import request_columns
 from nmr_ml.testspec import TestSpec, shipped_testspecs
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Tables(NamedTuple):
     loading: Loading
     pulse: load.Pulse
     nights: sleep.Nights
+    pairs: sleep.Pairs
     labs: labs.Labs
     food: nutrition.Food
     people: person.People
@@ -108,8 +110,9 @@ def tables_of(history: History, specs: Mapping[str, TestSpec]) -> Tables:
     trials = trials_of(history, loading, specs)
     return Tables(
         load.sessions_of(history), loading, load.pulse_of(history), sleep.nights_of(history),
-        labs.labs_of(history), nutrition.food_of(history), person.people_of(history), trials,
-        record.tests_of(history, trials, specs), record.events_of(history),
+        sleep.pairs_of(history), labs.labs_of(history), nutrition.food_of(history),
+        person.people_of(history), trials, record.tests_of(history, trials, specs),
+        record.events_of(history),
     )  # fmt: skip
 
 
@@ -157,7 +160,7 @@ def _filling(stamp: str) -> Callable[[Asked, Clock, Tables, Constants, Columns, 
             load.own_session(m, i, j, t.sessions, t.pulse, out, col.own_session)
             load.loads(m, i, j, t.sessions, k.weights, k.ring_ends_s, out, col.loads)
             before.before_session(m, i, j, t.sessions, t.loading, out, col.before_session)
-            sleep.sleep(m, i, j, t.nights, k.floors, out, col.sleep)
+            sleep.sleep(m, i, j, t.nights, t.pairs, k.floors, out, col.sleep)
             endocrine.endocrine(m, i, j, t.labs, t.people.pill, out, col.endocrine)
             nutrition.nutrition(m, i, j, t.food, t.sessions, out, col.nutrition)
             person.person(m, i, j, t.people, out, col.person)
@@ -208,7 +211,8 @@ def hide_endocrine(matrix: Floats, rows_mask: NDArray[np.bool_], contract: Featu
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache, by building the features of one query."""
-    specs = shipped_testspecs()
-    history = history_of_rows({"athletes": [{"athlete_id": "a"}]}, "UTC", tuple(specs))
+    specs, names = shipped_testspecs(), tuple(shipped_testspecs())
+    empty = request_columns({"athletes": [{"athlete_id": "a"}]}, names).columns
+    history = history_of_columns(empty, "UTC", names)
     zero, none, moment = np.zeros(1, np.int64), np.full(1, -1), np.full(1, 86_400)
     build_features(history, Queries(zero, zero, zero, none, zero, moment, moment), specs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -37,12 +38,22 @@ AFTER_EXERCISE_S = 2 * HOUR_S
 PAIR_S = 30 * 60
 BASELINE_S, BASELINE_MOST, BASELINE_LEAST = 365 * DAY_S, 12, 3
 
+#: Added to the specimen of a ratio whose free testosterone is calculated: it is never in a baseline
+#: of measured ones, nor taken for the last where a measured one is there.
+CALCULATED = len(SPECIMENS)
+#: Vermeulen 1999: association constants of testosterone with albumin and SHBG, L/mol, albumin at
+#: 43 g/L with 69 kg/mol; here as dimensionless excess over free and per nmol/L.
+ALBUMIN_BOUND = 1 + 3.6e4 * 43 / 69_000
+SHBG_PER_NMOL_L = 1e9 * 1e-9
+
 SERIES, SINGLE = len(LAB_SERIES), len(ANALYTE_SERIES)
 #: Position in `LAB_SERIES` by position in `ANALYTES`; -1 for an analyte that is no feature.
 SERIES_OF = np.array([NAMES.index(name) if name in NAMES else -1 for name in ANALYTES])
 TOPS = np.array([NAMES.index(top) for _, top, _ in RATIOS])
 BOTTOMS = np.array([NAMES.index(bottom) for _, _, bottom in RATIOS])
-CORTISOL = NAMES.index("cortisol")
+CORTISOL, SHBG = NAMES.index("cortisol"), NAMES.index("shbg")
+TESTOSTERONE, FREE_RATIO = NAMES.index("testosterone"), NAMES.index("free_tc")
+TOP_SERIES = tuple(int(k) for k in TOPS)
 TESTOSTERONES = (NAMES.index("testosterone"), NAMES.index("free_testosterone"))
 
 
@@ -91,21 +102,23 @@ def labs_of(history: History) -> Labs:
         sessions.offsets, sessions.columns["started_at"], sessions.at_s, sessions.known_s,
         sessions.columns["day_precision"],
     )  # fmt: skip
-    drawn = _drawn(
+    series, samples = np.full(len(rows), -1), np.empty(len(rows), SAMPLE)
+    _fill_drawn(
         rows.offsets, rows.at_s, rows.known_s, columns["local_day"], columns["day_precision"],
         columns["analyte"], columns["value"], columns["specimen"], columns["awake_at"],
-        columns["below_loq"], history.person["sex"], exercise,
+        columns["below_loq"], history.person["sex"], exercise, series, samples,
     )  # fmt: skip
-    return _laid_out(rows.offsets, rows.at_s, *drawn)
+    return _laid_out(rows.offsets, rows.at_s, columns["value"], series, samples)
 
 
 @kept
-def _drawn(
+def _fill_drawn(
     offsets: Ints, at_s: Ints, known_s: Ints, day: Floats, by_day: Floats, analyte: Floats,
     value: Floats, specimen: Floats, awake_s: Floats, below_loq: Floats, sex: Floats, e: Exercise,
-) -> tuple[Ints, Samples]:  # fmt: skip
-    """Return the series (-1: no feature) and the corrected sample of each row of the table."""
-    series, samples, j = np.full(at_s.size, -1), np.empty(at_s.size, SAMPLE), 0
+    series: Ints, samples: Samples,
+) -> None:  # fmt: skip
+    """Fill in the series of each row of the table (-1: no feature) and its corrected sample."""
+    j = 0
     for a in range(offsets.size - 1):
         for i in range(offsets[a], offsets[a + 1]):
             # A value of 0 that is not said to be below the LOQ has no logarithm and no meaning.
@@ -124,7 +137,6 @@ def _drawn(
             moment = at_s[i] - AFTER_EXERCISE_S
             j = upper_bound_near(e.ended_s, e.offsets[a], e.offsets[a + 1], moment, j)
             row.after_s = _after_exercise(e, a, j, at_s[i]) if timed else NEVER_S
-    return series, samples
 
 
 @inner
@@ -164,10 +176,10 @@ def _after_exercise(e: Exercise, athlete: int, first: int, drawn_s: int) -> int:
 
 
 @kept
-def _laid_out(offsets: Ints, at_s: Ints, series: Ints, drawn: Samples) -> Labs:
+def _laid_out(offsets: Ints, at_s: Ints, value: Floats, series: Ints, drawn: Samples) -> Labs:
     """Order the samples by athlete and series, with the ratios as series of their own."""
     starts = np.zeros((offsets.size - 1) * SERIES + 1, np.int64)
-    top, bottom, group = _pairs(offsets, at_s, series, drawn)
+    top, bottom, group = _ratios(offsets, at_s, value, series, drawn)
     for a in range(offsets.size - 1):
         for i in range(offsets[a], offsets[a + 1]):
             if series[i] >= 0:
@@ -185,7 +197,7 @@ def _laid_out(offsets: Ints, at_s: Ints, series: Ints, drawn: Samples) -> Labs:
                 place[k] += 1
     for p in range(group.size):
         k = group[p]
-        _put_ratio(samples, starts[k], place[k], drawn[top[p]], drawn[bottom[p]])
+        _put_ratio(samples, starts[k], place[k], top[p], drawn[bottom[p]])
         place[k] += 1
     _settle(starts, samples)
     return Labs(starts, samples["at_s"].copy(), samples)
@@ -195,7 +207,8 @@ def _laid_out(offsets: Ints, at_s: Ints, series: Ints, drawn: Samples) -> Labs:
 def _put_ratio(samples: Samples, first: int, at: int, top: Sample, bottom: Sample) -> None:
     """Write a ratio among those of the rows ``first:at``, in order of time.
 
-    Of equal times blood comes last, as in the table.
+    Of equal times blood comes last, as in the table, and measured free testosterone after
+    calculated.
     """
     later = top if top.at_s >= bottom.at_s else bottom
     while at > first and (
@@ -208,7 +221,7 @@ def _put_ratio(samples: Samples, first: int, at: int, top: Sample, bottom: Sampl
     row = samples[at]
     row.known_s = max(top.known_s, bottom.known_s)
     row.after_s = min(top.after_s, bottom.after_s)
-    row.ln = top.ln - bottom.ln
+    row.ln, row.specimen = top.ln - bottom.ln, top.specimen
     row.uncorrected = top.uncorrected or bottom.uncorrected
 
 
@@ -247,27 +260,85 @@ def usual_ln(
 
 
 @inner
-def _pairs(offsets: Ints, at_s: Ints, series: Ints, drawn: Samples) -> tuple[Ints, Ints, Ints]:
-    """Return numerators and denominators drawn within 30 min of one another, and their groups.
+def _ratios(
+    offsets: Ints, at_s: Ints, value: Floats, series: Ints, drawn: Samples
+) -> tuple[Samples, Ints, Ints]:
+    """Return numerators, the rows of their denominators, and the groups of the ratios.
 
-    Of samples of day precision those of one day count as drawn together: they come from one visit.
+    Drawn together are samples within 30 min of one another; of day precision those of one day: they
+    come from one visit.
     """
-    tops, bottoms, groups = [0 for _ in range(0)], [0 for _ in range(0)], [0 for _ in range(0)]
+    found = [(0, 0, 0, 0) for _ in range(0)]  # numerator, SHBG or -1, denominator, group
     for a in range(offsets.size - 1):
         for i in range(offsets[a], offsets[a + 1]):
-            for r in range(TOPS.size):
-                if series[i] != TOPS[r] or drawn[i].censored or drawn[i].specimen < 0:
-                    continue
-                j = i
-                while j > offsets[a] and at_s[j - 1] >= at_s[i] - PAIR_S:
-                    j -= 1
-                while j < offsets[a + 1] and at_s[j] <= at_s[i] + PAIR_S:
-                    if series[j] == BOTTOMS[r] and _paired(drawn[i], drawn[j]):
-                        tops.append(i)
-                        bottoms.append(j)
-                        groups.append(a * SERIES + SINGLE + r)
-                    j += 1
-    return np.array(tops, np.int64), np.array(bottoms, np.int64), np.array(groups, np.int64)
+            if series[i] in TOP_SERIES and not drawn[i].censored and drawn[i].specimen >= 0:
+                begin, end = _together(at_s, offsets[a], offsets[a + 1], i)
+                _find_ratios(found, a, i, begin, end, series, drawn)
+    tops, bottoms = np.empty(len(found), SAMPLE), np.empty(len(found), np.int64)
+    groups = np.empty(len(found), np.int64)
+    for p in range(len(found)):
+        i, j, bottoms[p], groups[p] = found[p]
+        tops[p] = drawn[i]
+        if j >= 0:
+            _calculate_free(tops, p, drawn[j], value[i], value[j])
+    return tops, bottoms, groups
+
+
+@inner
+def _find_ratios(
+    found: list[tuple[int, int, int, int]], a: int, i: int, begin: int, end: int, series: Ints,
+    drawn: Samples,
+) -> None:  # fmt: skip
+    """Append the ratios with the numerator `i`; the rows ``begin:end`` were drawn with it."""
+    total = series[i] == TESTOSTERONE and is_blood(drawn[i].specimen)
+    for j in range(begin, end):
+        if not _paired(drawn[i], drawn[j]):
+            continue
+        for r in range(TOPS.size):
+            if series[i] == TOPS[r] and series[j] == BOTTOMS[r]:
+                found.append((i, -1, j, a * SERIES + SINGLE + r))  # noqa: PERF401
+        for k in range(begin, end if total and series[j] == SHBG else begin):
+            if series[k] == CORTISOL and _paired(drawn[i], drawn[k]):
+                found.append((i, j, k, a * SERIES + FREE_RATIO))  # noqa: PERF401
+
+
+@inner
+def _calculate_free(tops: Samples, p: int, shbg: Sample, total: float, bound: float) -> None:
+    """Make free testosterone of the testosterone in row `p`.
+
+    Its correction for waking is that of testosterone.
+    """
+    row = tops[p]
+    row.ln += np.log(free_nmol_l(total, bound)) - np.log(total)
+    row.specimen += CALCULATED
+    row.known_s, row.after_s = max(row.known_s, shbg.known_s), min(row.after_s, shbg.after_s)
+    if shbg.at_s > row.at_s:
+        row.at_s, row.day = shbg.at_s, shbg.day
+
+
+@inner
+def free_nmol_l(testosterone: float, shbg: float) -> float:
+    """Return free testosterone from total testosterone and SHBG, all in nmol/L (Vermeulen 1999)."""
+    n, k = ALBUMIN_BOUND, SHBG_PER_NMOL_L
+    b = n + k * (shbg - testosterone)
+    return float(2 * testosterone / (b + math.sqrt(b * b + 4 * n * k * testosterone)))
+
+
+@inner
+def is_blood(specimen: int) -> bool:
+    """Return whether a sample, or what was calculated from it, is of blood."""
+    return bool(0 <= specimen < SALIVA or specimen >= CALCULATED)
+
+
+@inner
+def _together(at_s: Ints, first: int, last: int, i: int) -> tuple[int, int]:
+    """Return which of the rows ``first:last`` were drawn at most 30 min from row `i`."""
+    begin, end = i, i + 1
+    while begin > first and at_s[begin - 1] >= at_s[i] - PAIR_S:
+        begin -= 1
+    while end < last and at_s[end] <= at_s[i] + PAIR_S:
+        end += 1
+    return begin, end
 
 
 @inner

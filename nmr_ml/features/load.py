@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 RINGS = len(LOAD_WINDOWS_D)
 RING_ENDS_S = np.array(LOAD_WINDOWS_D) * DAY_S
 SUMMED = len(SUMMED_COLUMNS)
-#: Columns of `Sessions.added`: load and `SUMMED_COLUMNS`, 0 where unknown; from `COUNTED` on 1 for
-#: the session, for an unknown load, for a match, and for each of the summed columns that is known.
-ADDED, COUNTED = 4 + 2 * SUMMED, 1 + SUMMED
+#: What is added up over windows: load, `SUMMED_COLUMNS` and matches.
+LOAD, MATCHES, ADDED = 0, 1 + SUMMED, 2 + SUMMED
+OWN = len(SESSION_COLUMNS) + 3
 #: Features of windows, and of decays and monotony.
 WINDOWS, STATES = RINGS + 2 * SUMMED + 6, 8
 MATCH, RACE = SESSION_KINDS.index("match"), SESSION_KINDS.index("race")
@@ -63,8 +63,8 @@ class Sessions(NamedTuple):
     """The sessions as the kernels see them.
 
     `own` has the columns copied from the episode's own session, the last two being Edwards' TRIMP
-    and the local start; `added` what is added up over windows, `known_load` the load, 0 where it
-    is not known.
+    and the local start. `added` has what is added up over windows, 0 where it is not known, and
+    after it 1 for each that is known. A match or a race counts 1, any other kind 0.
     """
 
     offsets: Ints
@@ -72,7 +72,6 @@ class Sessions(NamedTuple):
     known_s: Ints
     started_s: Floats
     load: Floats
-    known_load: Floats
     day: Ints
     by_day: Floats
     modality: Floats
@@ -85,37 +84,55 @@ class Sessions(NamedTuple):
 def sessions_of(history: History) -> Sessions:
     """Lay the sessions out for the kernels."""
     rows, columns = history.sessions, history.sessions.columns
-    zones = sum(i * columns[f"hr_zone{i}_min"] for i in range(1, 6))
-    start_h = np.where(columns["day_precision"] == 0, columns["start_clock_h"], np.nan)
-    added = _added(
-        columns["session_load_au"], columns["kind"],
-        stacked([columns[name] for name in SUMMED_COLUMNS]),
+    zones = [columns[f"hr_zone{i}_min"] for i in range(1, 6)]
+    # numpy asks for huge pages, numba does not; touching a block in small ones takes longer than
+    # filling it.
+    own, added = np.empty((len(rows), OWN - 1)), np.zeros((len(rows), 2 * ADDED))
+    _fill_own(
+        tuple(columns[name] for name in SESSION_COLUMNS), tuple(zones), columns["start_clock_h"],
+        columns["day_precision"], own,
     )  # fmt: skip
+    load, summed = columns["session_load_au"], [columns[name] for name in SUMMED_COLUMNS]
+    _fill_added(load, tuple(summed), columns["kind"], added)
     return Sessions(
-        rows.offsets, rows.at_s, rows.known_s, columns["started_at"], columns["session_load_au"],
-        np.ascontiguousarray(added[:, 0]), columns["local_day"].astype(np.int64),
-        columns["day_precision"], columns["modality"], columns["eccentric_reps_n"],
-        columns["energy_kcal"],
-        stacked([*(columns[name] for name in SESSION_COLUMNS), np.asarray(zones), start_h]), added,
+        rows.offsets, rows.at_s, rows.known_s, columns["started_at"], load,
+        columns["local_day"].astype(np.int64), columns["day_precision"], columns["modality"],
+        columns["eccentric_reps_n"], columns["energy_kcal"], own,
+        added,
     )  # fmt: skip
 
 
 @kept
-def _added(load: Floats, kind: Floats, summed: Floats) -> Floats:
-    added = np.zeros((load.size, ADDED))
+def _fill_own(
+    copied: tuple[Floats, ...], zones: tuple[Floats, ...], start_clock_h: Floats, by_day: Floats,
+    own: Floats,
+) -> None:  # fmt: skip
+    for c in range(len(copied)):
+        column = copied[c]
+        for i in range(by_day.size):
+            own[i, c] = column[i]
+    own[:, OWN - 3] = 0.0
+    for zone in range(len(zones)):
+        column = zones[zone]
+        for i in range(by_day.size):
+            own[i, OWN - 3] += (zone + 1) * column[i]
+    for i in range(by_day.size):
+        own[i, OWN - 2] = np.nan if by_day[i] == 1.0 else start_clock_h[i]
+
+
+@kept
+def _fill_added(load: Floats, summed: tuple[Floats, ...], kind: Floats, added: Floats) -> None:
+    for c in range(len(summed)):
+        column = summed[c]
+        for i in range(load.size):
+            if not np.isnan(column[i]):
+                added[i, 1 + c], added[i, ADDED + 1 + c] = column[i], 1.0
     for i in range(load.size):
-        added[i, COUNTED] = 1.0
-        if np.isnan(load[i]):
-            added[i, COUNTED + 1] = 1.0
-        else:
-            added[i, 0] = load[i]
-        if kind[i] == MATCH or kind[i] == RACE:
-            added[i, COUNTED + 2] = 1.0
-        for c in range(SUMMED):
-            if not np.isnan(summed[i, c]):
-                added[i, 1 + c] = summed[i, c]
-                added[i, COUNTED + 3 + c] = 1.0
-    return added
+        if not np.isnan(load[i]):
+            added[i, LOAD], added[i, ADDED + LOAD] = load[i], 1.0
+        if not np.isnan(kind[i]):
+            added[i, ADDED + MATCHES] = 1.0
+            added[i, MATCHES] = 1.0 if kind[i] == MATCH or kind[i] == RACE else 0.0
 
 
 class Pulse(NamedTuple):
@@ -148,14 +165,14 @@ def own_session(
     m: Moments, first: int, last: int, s: Sessions, pulse: Pulse, out: Floats, col: int
 ) -> None:
     """Write the features of each episode's own session from column `col` on."""
-    copied, night = s.own.shape[1], 0
+    night = 0
     for q in range(first, last):
         if m.alike[q] == SAME_MOMENT:
-            copy_previous(out, q, col, copied + 1)
+            copy_previous(out, q, col, OWN)
             continue
         athlete, row, as_of = m.athlete[q], m.session[q], m.as_of_s[q]
         if row < 0 or s.known_s[row] > as_of or s.at_s[row] > as_of:
-            fill_missing(out, q, col, copied + 1)
+            fill_missing(out, q, col, OWN)
             continue
         begin, end = pulse.night_offsets[athlete], pulse.night_offsets[athlete + 1]
         night = upper_bound_near(pulse.wake_s, begin, end, int(s.started_s[row]), night)
@@ -163,12 +180,12 @@ def own_session(
         if max(s.known_s[row], s.at_s[row]) <= above_s and settled(
             pulse.night_latest_s, begin, night, above_s
         ):
-            copy_previous(out, q, col, copied + 1)
+            copy_previous(out, q, col, OWN)
             continue
-        for c in range(copied):
+        for c in range(s.own.shape[1]):
             out[q, col + c] = s.own[row, c]
         rest = resting_pulse(pulse, begin, night, int(s.started_s[row]), as_of)
-        out[q, col + copied] = banister_trimp(pulse, athlete, row, rest)
+        out[q, col + OWN - 1] = banister_trimp(pulse, athlete, row, rest)
 
 
 @inner
@@ -203,19 +220,18 @@ def loads(
     col: int,
 ) -> None:  # fmt: skip
     """Write sums and counts over the windows ``(as_of - W, as_of]``, decays and monotony."""
-    windows, days, end = np.empty((RINGS, ADDED)), np.empty(7), 0
+    windows, sessions_n = np.empty((RINGS, 2 * ADDED)), np.empty(RINGS)
+    days, end = np.empty(7), 0
     for q in range(first, last):
         if m.alike[q] == SAME_MOMENT:
             copy_previous(out, q, col, WINDOWS + STATES)
             continue
         as_of, begin = m.as_of_s[q], s.offsets[m.athlete[q]]
         end = upper_bound_near(s.at_s, begin, s.offsets[m.athlete[q] + 1], as_of, end)
-        add_up(s.at_s, s.known_s, s.added, begin, end, as_of, ends_s, windows)
-        oldest, loads_n, decays = decayed(
-            s.at_s, s.known_s, s.known_load, s.load, weights, begin, end, as_of
-        )
+        add_up(s.at_s, s.known_s, s.added, begin, end, as_of, ends_s, windows, sessions_n)
+        oldest, loads_n, decays = decayed(s.at_s, s.known_s, s.load, weights, begin, end, as_of)
         record_s = as_of - s.at_s[oldest] if oldest >= 0 else -1
-        write_windows(out, q, col, record_s, ends_s, windows)
+        write_windows(out, q, col, record_s, ends_s, windows, sessions_n)
         write_decays(out, q, col + WINDOWS, record_s, loads_n, decays)
         unknown = daily(s.day, s.known_s, s.load, begin, end, as_of, m.as_of_day[q], days)
         whole = oldest >= 0 and m.as_of_day[q] - s.day[oldest] > 7 and unknown == 0
@@ -226,30 +242,33 @@ def loads(
 @inner
 def add_up(
     at_s: Ints, known_s: Ints, added: Floats, begin: int, end: int, as_of_s: int, ends_s: Ints,
-    windows: Floats,
+    windows: Floats, sessions_n: Floats,
 ) -> None:  # fmt: skip
-    """Add the sessions of each window up, newest first; a longer window goes on from a shorter."""
+    """Add the sessions of each window up, newest first; a longer window goes on from a shorter.
+
+    A row of `windows` has the sums, then how many are known.
+    """
     ring, i, width = 0, end - 1, added.shape[1]  # a width known only here makes LLVM use vectors
-    windows[0] = 0.0
+    windows[0], sessions_n[0] = 0.0, 0.0
     while i >= begin:
         while as_of_s - at_s[i] >= ends_s[ring]:
             if ring == RINGS - 1:
                 return
-            windows[ring + 1] = windows[ring]
+            windows[ring + 1], sessions_n[ring + 1] = windows[ring], sessions_n[ring]
             ring += 1
         if known_s[i] <= as_of_s:
+            sessions_n[ring] += 1.0
             for c in range(width):
                 windows[ring, c] += added[i, c]
         i -= 1
     for k in range(ring + 1, RINGS):
-        windows[k] = windows[ring]
+        windows[k], sessions_n[k] = windows[ring], sessions_n[ring]
 
 
 @inner
 def decayed(
-    at_s: Ints, known_s: Ints, known_load: Floats, load: Floats, weights: Floats, begin: int,
-    end: int, as_of_s: int,
-) -> tuple[int, int, tuple[float, float, float, float]]:  # fmt: skip
+    at_s: Ints, known_s: Ints, load: Floats, weights: Floats, begin: int, end: int, as_of_s: int
+) -> tuple[int, int, tuple[float, float, float, float]]:
     """Return the oldest session within the horizon (-1: none), the known loads and the decays."""
     oldest, loads_n = -1, 0
     acute, chronic, fitness, fatigue = 0.0, 0.0, 0.0, 0.0
@@ -258,7 +277,8 @@ def decayed(
         if age >= HORIZON_S:
             break
         if known_s[i] <= as_of_s:
-            oldest, x, h = i, known_load[i], age // HOUR_S
+            oldest, h = i, age // HOUR_S
+            x = 0.0 if np.isnan(load[i]) else load[i]
             loads_n += 0 if np.isnan(load[i]) else 1
             acute += x * weights[h, 0]
             chronic += x * weights[h, 1]
@@ -288,28 +308,31 @@ def daily(
 
 @inner
 def write_windows(
-    out: Floats, q: int, col: int, record_s: int, ends_s: Ints, windows: Floats
+    out: Floats, q: int, col: int, record_s: int, ends_s: Ints, windows: Floats, sessions_n: Floats
 ) -> None:
     """Write the windows of one query; a sum that is not wholly on record is missing."""
-    longest = RINGS - 1
-    loads_n = windows[longest, COUNTED] - windows[longest, COUNTED + 1]
     at = col
     for ring in range(RINGS):
-        sessions = windows[ring, COUNTED]
-        told = sessions > windows[ring, COUNTED + 1] or (sessions == 0 and loads_n > 0)
-        out[q, at] = windows[ring, 0] if told and record_s >= ends_s[ring] else np.nan
+        x, whole = total(windows, sessions_n, ring, LOAD), record_s >= ends_s[ring]
+        out[q, at] = x if whole else np.nan
         at += 1
     for ring in range(RINGS - 2, RINGS):
-        covered, rest = record_s >= ends_s[ring], windows[ring, COUNTED] == 0
-        for c in range(SUMMED):
-            known = COUNTED + 3 + c
-            told = windows[ring, known] > 0 or (rest and windows[longest, known] > 0)
-            out[q, at + c] = windows[ring, 1 + c] if covered and told else np.nan
-        at += SUMMED
-    for c in range(3):
-        for ring in range(RINGS - 2, RINGS):
-            out[q, at] = windows[ring, COUNTED + c]
+        whole = record_s >= ends_s[ring]
+        for c in range(1, 1 + SUMMED):
+            out[q, at] = total(windows, sessions_n, ring, c) if whole else np.nan
             at += 1
+    for ring in range(RINGS - 2, RINGS):
+        out[q, at] = sessions_n[ring]
+        out[q, at + 2] = sessions_n[ring] - windows[ring, ADDED + LOAD]
+        out[q, at + 4] = total(windows, sessions_n, ring, MATCHES)
+        at += 1
+
+
+@inner
+def total(windows: Floats, sessions_n: Floats, ring: int, c: int) -> float:
+    """Return what a window adds up to; NaN unless something is known, or rest says it is 0."""
+    rest = sessions_n[ring] == 0.0 and windows[RINGS - 1, ADDED + c] > 0.0
+    return float(windows[ring, c]) if rest or windows[ring, ADDED + c] > 0.0 else np.nan
 
 
 @inner

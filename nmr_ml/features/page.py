@@ -36,9 +36,13 @@ A query asks about one episode, one component and one moment (`as_of`). Its feat
 - Laboratory values are natural logarithms in canonical units. Specimens are never mixed in one
   baseline. Testosterone and cortisol are corrected to 1 h after waking where waking is known. Below
   the limit of quantification a value stands for LOQ/√2 as a last value, and is left out of
-  baselines and ratios. Under hormonal contraception the levels of testosterone, cortisol and SHBG
-  in blood and all ratios in blood are missing; where it is not known, they are kept.
-- The ACWR is not among the features: acute and chronic load and their log difference are.
+  baselines and ratios. Under hormonal contraception the levels of testosterone (also free),
+  cortisol and SHBG in blood and all ratios in blood are missing; where it is not known, they are
+  kept.
+- Epochs of sleep become known with the night in which they start.
+- The ACWR is not among the features: acute and chronic load and their log difference are. Who needs
+  it for comparison with older work gets it beside them: `nmr features --with acwr`
+  (`nmr_ml.features.legacy`).
 
 ## Catalogue
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.baseline import REST_OF, Trials, begun, rested_baseline
+from nmr_ml.baseline import REST_H, REST_OF, Trials, begun, rested_baseline
 from nmr_ml.features.asof import (
     DAY_S,
     HOUR_S,
@@ -86,7 +86,7 @@ def index_tests(
     col: int,
 ) -> None:  # fmt: skip
     """Write the deficits of the component's index test before the clock start."""
-    ended, taken = 0, 0
+    ended, taken, rest = 0, 0, np.empty(REST_H.size)
     for q in range(first, last):
         athlete, code, clock, as_of = m.athlete[q], a.test[q], m.clock_s[q], m.as_of_s[q]
         if code < 0:
@@ -105,7 +105,7 @@ def index_tests(
                 continue
         fill_missing(out, q, col, INDEX_WIDTH)
         mean, se, tests_n, _ = rested_baseline(
-            t, s, athlete, code, REST_OF[a.component[q]], clock, as_of, ended, taken
+            t, s, athlete, code, REST_OF[a.component[q]], clock, as_of, ended, taken, rest
         )
         scale = 1.0 if x.higher[code] else -1.0
         if x.in_pct[code]:

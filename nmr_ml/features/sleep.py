@@ -15,15 +15,12 @@ from nmr_ml.features.asof import (
     copy_previous,
     fill_missing,
     settled,
-    stacked,
 )
 from nmr_ml.features.families import NIGHT_COLUMNS
-from nmr_ml.kernels import inner
-from nmr_ml.sorted_rows import running_latest, upper_bound_near
+from nmr_ml.kernels import inner, kept
+from nmr_ml.sorted_rows import running_latest, upper_bound, upper_bound_near
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from nmr_ml.history import History
@@ -33,21 +30,21 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 QUANTITIES = len(NIGHT_COLUMNS)
-WIDTH = 2 * QUANTITIES + 4
+WIDTH = 2 * QUANTITIES + 5
 MIDPOINT = tuple(NIGHT_COLUMNS).index("midpoint")
 FLOORS = np.array([floor for _, floor in NIGHT_COLUMNS.values()])
 #: A period in bed shorter than this is a nap: it counts for the debt only.
 NIGHT_S = 3 * HOUR_S
 LAST_NIGHT_H = 36.0
 BASELINE_S, BASELINE_NIGHTS = 28 * DAY_S, 7
-NEED_H, DEBT_D, DEBT_DAYS, MIDPOINT_NIGHTS = 8.0, 14, 10, 7
+NEED_H, DEBT_D, DEBT_DAYS, MIDPOINT_NIGHTS, PAIRS = 8.0, 14, 10, 7, 7
 
 
 class Nights(NamedTuple):
     """The nights as the kernel sees them; `device` is -1 where it is not known.
 
-    `values` holds the quantities of `NIGHT_COLUMNS`, NaN where missing; `added` the same with 0 for
-    missing, and after them 1 for each that is known.
+    `added` holds the quantities of `NIGHT_COLUMNS`, 0 where missing, and after them 1 for each that
+    is known.
     """
 
     offsets: Ints
@@ -59,53 +56,73 @@ class Nights(NamedTuple):
     device: Floats
     day: Ints
     asleep_min: Floats
-    values: Floats
     added: Floats
+
+
+class Pairs(NamedTuple):
+    """Pairs of nights a day apart, as `nmr_ml.history.History.night_pairs` has them."""
+
+    offsets: Ints
+    wake_s: Ints
+    known_s: Ints
+    same_share: Floats
 
 
 def nights_of(history: History) -> Nights:
     """Lay the nights out for the kernel."""
-    rows, columns = history.sleep, history.sleep.columns
-    by_day, asleep = columns["day_precision"], columns["asleep_min"]
-    in_bed_s = rows.at_s - columns["onset_at"]
-    # Bed times of day precision are a convention: what was slept tells a nap from a night.
-    is_night = np.where(by_day == 1.0, ~(60 * asleep < NIGHT_S), in_bed_s >= NIGHT_S)
-    values = stacked(_quantities(columns, np.where(by_day == 1.0, np.nan, in_bed_s)))
-    told = ~np.isnan(values)
+    rows, c = history.sleep, history.sleep.columns
+    is_night, added = np.empty(len(rows), np.bool_), np.empty((len(rows), 2 * QUANTITIES))
+    _fill_quantities(
+        rows.at_s, c["onset_at"], c["day_precision"], c["asleep_min"], c["latency_min"],
+        c["awake_min"], c["light_min"], c["deep_min"], c["rem_min"], c["deep_first3h_min"],
+        c["wake_clock_h"], np.log(c["hrv_rmssd_ms"]), c["resting_hr_bpm"], is_night, added,
+    )  # fmt: skip
+    device = np.where(np.isnan(c["device"]), -1.0, c["device"])
     return Nights(
         rows.offsets, rows.at_s, rows.known_s, running_latest(rows.offsets, rows.known_s),
-        is_night, by_day, np.where(np.isnan(columns["device"]), -1.0, columns["device"]),
-        columns["local_day"].astype(np.int64), asleep, values,
-        np.concatenate([np.where(told, values, 0.0), told], axis=1),
+        is_night, c["day_precision"], device, c["local_day"].astype(np.int64),
+        c["asleep_min"], added,
     )  # fmt: skip
 
 
-def _quantities(columns: Mapping[str, Floats], in_bed_s: Floats) -> list[Floats]:
-    """Return the quantities of `NIGHT_COLUMNS`; of a night without bed times only whole sums."""
-    deep, timed = columns["deep_min"], np.where(np.isnan(in_bed_s), np.nan, 1.0)
-    early = columns["deep_first3h_min"] * timed
-    with np.errstate(divide="ignore", invalid="ignore"):
-        by_name = {
-            "asleep": columns["asleep_min"],
-            "efficiency": np.where(in_bed_s > 0, 6000 * columns["asleep_min"] / in_bed_s, np.nan),
-            "latency": columns["latency_min"] * timed,
-            "awake": columns["awake_min"],
-            "light": columns["light_min"],
-            "deep": deep,
-            "rem": columns["rem_min"],
-            "deep_first3h": early,
-            "deep_first3h_share": np.where(deep > 0, early / deep, np.nan),
-            "midpoint": columns["wake_clock_h"] - in_bed_s / (2 * HOUR_S),
-            "ln_rmssd": np.log(columns["hrv_rmssd_ms"]),
-            "resting_hr": columns["resting_hr_bpm"],
-        }
-    return [by_name[name] for name in NIGHT_COLUMNS]
+def pairs_of(history: History) -> Pairs:
+    """Lay the pairs of nights out for the kernel."""
+    rows = history.night_pairs
+    return Pairs(rows.offsets, rows.at_s, rows.known_s, rows.columns["same_share"])
+
+
+@kept
+def _fill_quantities(
+    wake_s: Ints, onset_s: Floats, by_day: Floats, asleep: Floats, latency: Floats, awake: Floats,
+    light: Floats, deep: Floats, rem: Floats, early: Floats, clock_h: Floats, ln_rmssd: Floats,
+    resting_hr: Floats, is_night: Bools, added: Floats,
+) -> None:  # fmt: skip
+    """Fill in which rows are nights, and `Nights.added`.
+
+    Bed times of day precision are a convention: what was slept tells a nap from a night, and only
+    whole sums are left.
+    """
+    for i in range(wake_s.size):
+        timed, in_bed_s = by_day[i] != 1.0, wake_s[i] - onset_s[i]
+        is_night[i] = in_bed_s >= NIGHT_S if timed else not 60 * asleep[i] < NIGHT_S
+        x = added[i]
+        x[0], x[3], x[4], x[5], x[6] = asleep[i], awake[i], light[i], deep[i], rem[i]
+        x[1] = 6000 * asleep[i] / in_bed_s if timed and in_bed_s > 0 else np.nan
+        x[2] = latency[i] if timed else np.nan
+        x[7] = early[i] if timed else np.nan
+        x[8] = early[i] / deep[i] if timed and deep[i] > 0 else np.nan
+        x[9] = clock_h[i] - in_bed_s / (2 * HOUR_S) if timed else np.nan
+        x[10], x[11] = ln_rmssd[i], resting_hr[i]
+        for k in range(QUANTITIES):
+            x[QUANTITIES + k] = 0.0 if np.isnan(x[k]) else 1.0
+            x[k] = 0.0 if np.isnan(x[k]) else x[k]
 
 
 @inner
 def sleep(
-    m: Moments, first: int, last: int, n: Nights, floors: Floats, out: Floats, col: int
-) -> None:
+    m: Moments, first: int, last: int, n: Nights, pairs: Pairs, floors: Floats, out: Floats,
+    col: int,
+) -> None:  # fmt: skip
     """Write last night, the nights since the clock start and the last fortnight."""
     mean, scale, sums = np.empty(QUANTITIES), np.empty(QUANTITIES), np.empty(2 * QUANTITIES)
     begin, end, eve, dawn = 0, 0, 0, 0
@@ -115,7 +132,7 @@ def sleep(
             copy_previous(out, q, col, WIDTH)
             continue
         fill_missing(out, q, col, WIDTH)
-        out[q, col + WIDTH - 3] = 0.0
+        out[q, col + WIDTH - 4] = 0.0
         as_of, clock = m.as_of_s[q], min(m.clock_s[q], m.as_of_s[q])
         start, stop = n.offsets[m.athlete[q]], n.offsets[m.athlete[q] + 1]
         begin = upper_bound_near(n.wake_s, start, stop, as_of - HORIZON_S, begin)
@@ -130,15 +147,18 @@ def sleep(
         wanted = (eve, dawn, left_out, n.device[newest])
         # The same nights known to the last give the same numbers at any moment.
         if usual_of != wanted or not settled(n.latest_s, eve, dawn, as_of):
-            baseline(n, eve, dawn, as_of, left_out, n.device[newest], sums, mean, scale, floors)
+            baseline(n, eve, dawn, as_of, left_out, wanted[3], sums, mean, scale,
+                     floors)  # fmt: skip
             usual_of = wanted if settled(n.latest_s, eve, dawn, as_of) else (-1, -1, -1, -1.0)
         if age < LAST_NIGHT_H:
             for c in range(mean.size):
-                out[q, col + c] = (n.values[newest, c] - mean[c]) / scale[c]
-            out[q, col + WIDTH - 4] = age
+                z = (n.added[newest, c] - mean[c]) / scale[c]
+                out[q, col + c] = z if n.added[newest, QUANTITIES + c] > 0 else np.nan
+            out[q, col + WIDTH - 5] = age
         if dawn < end:
             nights_since(n, dawn, end, as_of, newest, mean, scale, sums, out, q, col + QUANTITIES)
-        fortnight(n, begin, end, as_of, out, q, col + WIDTH - 2)
+        fortnight(n, begin, end, as_of, out, q, col + WIDTH - 3)
+        out[q, col + WIDTH - 1] = regularity(pairs, m.athlete[q], as_of)
 
 
 @inner
@@ -160,8 +180,8 @@ def age_h(m: Moments, n: Nights, q: int, i: int) -> float:
 
 @inner
 def baseline(
-    n: Nights, eve: int, dawn: int, as_of_s: int, left_out: int, device: float,
-    sums: Floats, mean: Floats, scale: Floats, floors: Floats,
+    n: Nights, eve: int, dawn: int, as_of_s: int, left_out: int, device: float, sums: Floats,
+    mean: Floats, scale: Floats, floors: Floats,
 ) -> None:  # fmt: skip
     """Fill `mean` and `scale` from the nights ``eve:dawn`` of the newest night's device.
 
@@ -191,12 +211,12 @@ def nights_since(
     sums: Floats, out: Floats, q: int, col: int,
 ) -> None:  # fmt: skip
     """Write the mean deviations of the nights after the clock start, and their number."""
-    nights, sums[:] = 0, 0.0
+    nights, device, sums[:] = 0, n.device[newest], 0.0
     for i in range(dawn, end):
         if n.known_s[i] > as_of_s or not n.is_night[i]:
             continue
         nights += 1
-        if n.device[i] == n.device[newest]:
+        if n.device[i] == device:
             for c in range(sums.size):
                 sums[c] += n.added[i, c]
     for c in range(QUANTITIES):
@@ -219,14 +239,26 @@ def fortnight(n: Nights, begin: int, end: int, as_of_s: int, out: Floats, q: int
             asleep += n.asleep_min[i]
             days += 1 if days == 0 or n.day[i] != day else 0
             day = n.day[i]
-        midpoint = n.values[i, MIDPOINT]
-        if n.is_night[i] and not np.isnan(midpoint):
+        if n.is_night[i] and n.added[i, QUANTITIES + MIDPOINT] > 0:
             if nights == 0:
-                first = midpoint
-            x = midpoint - first
+                first = n.added[i, MIDPOINT]
+            x = n.added[i, MIDPOINT] - first
             total, squares, nights = total + x, squares + x * x, nights + 1
     if days >= DEBT_DAYS:
         out[q, col] = NEED_H * days - asleep / 60
     if nights >= MIDPOINT_NIGHTS:
         variance = (squares - total * total / nights) / (nights - 1)
         out[q, col + 1] = np.sqrt(max(variance, 0.0))
+
+
+@inner
+def regularity(pairs: Pairs, athlete: int, as_of_s: int) -> float:
+    """Return the sleep regularity index of 14 days (Phillips 2017)."""
+    first, last = pairs.offsets[athlete], pairs.offsets[athlete + 1]
+    total, n = 0.0, 0
+    for i in range(upper_bound(pairs.wake_s, first, last, as_of_s) - 1, first - 1, -1):
+        if as_of_s - pairs.wake_s[i] >= DEBT_D * DAY_S:
+            break
+        if pairs.known_s[i] <= as_of_s:
+            total, n = total + pairs.same_share[i], n + 1
+    return 100.0 * (2.0 * total / n - 1.0) if n >= PAIRS else np.nan

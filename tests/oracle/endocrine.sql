@@ -20,14 +20,27 @@ corrected AS (
            - coalesce(amplitude * (cos(2 * pi() * (awake_h - 0.5) / 24)
                                    - cos(2 * pi() * 0.5 / 24)), 0) AS ln,
            amplitude > 0 AND awake_h IS NULL AS uncorrected,
-           drawn AS other_drawn
+           drawn AS other_drawn, drawn AS third_drawn, value
     FROM lab
+),
+free AS (  -- the positive root of n f^2 + (n + shbg - t) f - t = 0, in nmol/L
+    SELECT t.athlete_id, greatest(t.drawn, b.drawn) AS drawn, greatest(t.kn, b.kn) AS kn,
+           t.specimen, t.by_day, t.uncorrected, t.drawn AS other_drawn, b.drawn AS third_drawn,
+           CASE WHEN b.drawn > t.drawn THEN b.day ELSE t.day END AS day,
+           1 + 36000 * 43 / 69000 AS n, n + b.value - t.value AS p,
+           ln((sqrt(p * p + 4 * n * t.value) - p) / (2 * n)) + t.ln - ln(t.value) AS ln
+    FROM corrected t JOIN corrected b
+      ON b.athlete_id = t.athlete_id AND b.specimen = t.specimen
+         AND abs(b.drawn - t.drawn) <= 1800 AND b.by_day = t.by_day
+    WHERE t.name = 'testosterone' AND b.name = 'shbg' AND NOT t.censored AND NOT b.censored
+          AND t.specimen IN ('serum', 'plasma', 'capillary')
 ),
 ratios AS (
     SELECT t.athlete_id, greatest(t.drawn, c.drawn) AS drawn, greatest(t.kn, c.kn) AS kn,
            CASE t.name WHEN 'testosterone' THEN 'tc' ELSE 'free_tc' END AS name, t.specimen,
            false AS censored, t.ln - c.ln AS ln, t.uncorrected OR c.uncorrected AS uncorrected,
-           least(t.drawn, c.drawn) AS other_drawn, t.by_day,
+           least(t.drawn, c.drawn) AS other_drawn, least(t.drawn, c.drawn) AS third_drawn,
+           t.by_day,
            CASE WHEN c.drawn > t.drawn THEN c.day ELSE t.day END AS day
     FROM corrected t JOIN corrected c
       ON c.athlete_id = t.athlete_id AND c.specimen = t.specimen
@@ -35,7 +48,23 @@ ratios AS (
     WHERE t.name IN ('testosterone', 'free_testosterone') AND c.name = 'cortisol'
           AND NOT t.censored AND NOT c.censored
 ),
-samples AS (SELECT * FROM corrected UNION ALL BY NAME SELECT * FROM ratios),
+free_ratios AS (
+    SELECT f.athlete_id, greatest(f.drawn, c.drawn) AS drawn, greatest(f.kn, c.kn) AS kn,
+           'free_tc' AS name, f.specimen || ' calculated' AS specimen, false AS censored,
+           f.ln - c.ln AS ln, f.uncorrected OR c.uncorrected AS uncorrected,
+           least(f.other_drawn, f.third_drawn, c.drawn) AS other_drawn,
+           f.other_drawn + f.third_drawn + c.drawn - greatest(f.drawn, c.drawn)
+               - least(f.other_drawn, f.third_drawn, c.drawn) AS third_drawn,
+           f.by_day, CASE WHEN c.drawn > f.drawn THEN c.day ELSE f.day END AS day
+    FROM free f JOIN corrected c
+      ON c.athlete_id = f.athlete_id AND c.specimen = f.specimen
+         AND abs(c.drawn - f.other_drawn) <= 1800 AND c.by_day = f.by_day
+    WHERE c.name = 'cortisol' AND NOT c.censored
+),
+samples AS (
+    SELECT * EXCLUDE (value) FROM corrected
+    UNION ALL BY NAME SELECT * FROM ratios UNION ALL BY NAME SELECT * FROM free_ratios
+),
 seen AS (
     SELECT q.q_id, q.as_of_s, least(q.clock_s, q.as_of_s) AS clock_s, x.*,
            NOT x.by_day AND EXISTS (
@@ -43,7 +72,8 @@ seen AS (
                WHERE s.athlete_id = q.athlete_id AND s.kn <= q.as_of_s
                      AND s.time_precision = 'minute'
                      AND ((s.st <= x.drawn AND s.en > x.drawn - 7200)
-                          OR (s.st <= x.other_drawn AND s.en > x.other_drawn - 7200))
+                          OR (s.st <= x.other_drawn AND s.en > x.other_drawn - 7200)
+                          OR (s.st <= x.third_drawn AND s.en > x.third_drawn - 7200))
            ) AS after
     FROM queries q JOIN samples x ON x.athlete_id = q.athlete_id
     WHERE x.drawn <= q.as_of_s AND x.kn <= q.as_of_s
@@ -78,7 +108,7 @@ flag AS (
     ) WHERE nth = 1
 )
 SELECT l.q_id, l.name, l.ln, u.mean, u.n, l.uncorrected,
-       l.specimen IN ('serum', 'plasma', 'capillary') AS blood,
+       l.specimen NOT IN ('saliva', 'urine') AS blood,
        CASE WHEN l.by_day THEN q.as_of_day - l.day ELSE (l.as_of_s - l.drawn) / 86400 END AS age_d,
        coalesce(a.hormonal_contraception, false) AS pill
 FROM last l

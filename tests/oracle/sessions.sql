@@ -1,7 +1,7 @@
 -- Load, and the sessions before the clock start.
 WITH s AS (
     SELECT session_id, athlete_id, en, kn, day, time_precision = 'day' AS by_day, modality,
-           kind IN ('match', 'race') AS match, load, eccentric_reps_n, duration,
+           (kind IN ('match', 'race'))::INT AS match_n, load, eccentric_reps_n, duration,
            distance_m, high_speed_distance_m, accelerations_n, decelerations_n, collisions_n,
            jumps_n, tonnage_kg, hard_sets_n
     FROM session_view
@@ -17,8 +17,9 @@ summed AS (
            count(*) FILTER (age < 28 * 86400) AS sessions_28d_n,
            count(*) FILTER (age < 7 * 86400 AND load IS NULL) AS unknown_load_sessions_7d_n,
            count(*) FILTER (age < 28 * 86400 AND load IS NULL) AS unknown_load_sessions_28d_n,
-           count(*) FILTER (age < 7 * 86400 AND match) AS matches_7d_n,
-           count(*) FILTER (age < 28 * 86400 AND match) AS matches_28d_n,
+           count(*) FILTER (age < 28 * 86400 AND match_n IS NOT NULL) AS kinds,
+           sum(match_n) FILTER (age < 7 * 86400) AS matches_7d_n,
+           sum(match_n) FILTER (age < 28 * 86400) AS matches_28d_n,
            count(load) AS loads,
            sum(load * pow(0.75, floor(age / 3600) / 24)) * 0.25 AS acute,
            sum(load * pow(27.0 / 29, floor(age / 3600) / 24)) * 2 / 29 AS chronic,
@@ -113,8 +114,9 @@ SELECT q.q_id, w.many,
        coalesce(a.sessions_28d_n, 0) AS sessions_28d_n,
        coalesce(a.unknown_load_sessions_7d_n, 0) AS unknown_load_sessions_7d_n,
        coalesce(a.unknown_load_sessions_28d_n, 0) AS unknown_load_sessions_28d_n,
-       coalesce(a.matches_7d_n, 0) AS matches_7d_n,
-       coalesce(a.matches_28d_n, 0) AS matches_28d_n,
+       coalesce(a.matches_7d_n, CASE WHEN a.kinds > 0 AND a.sessions_7d_n = 0 THEN 0 END)
+           AS matches_7d_n,
+       a.matches_28d_n,
        CASE WHEN a.record_s >= 7 * 86400 THEN a.acute END AS acute_load_ewma7_au,
        CASE WHEN a.record_s >= 28 * 86400 THEN a.chronic END AS chronic_load_ewma28_au,
        CASE WHEN a.record_s >= 28 * 86400 AND a.acute > 0 AND a.chronic > 0

@@ -73,14 +73,42 @@ spread AS (
     WHERE name = 'midpoint' AND as_of_s - wake < 14 * 86400
     GROUP BY q_id HAVING count(x) >= 7
 ),
+filled AS (
+    SELECT n.athlete_id, n.wake, n.kn, e.st, least(e.en, n.wake) AS en, e.stage,
+           sum(CASE WHEN e.stage <> 'unknown' THEN least(e.en, n.wake) - e.st END)
+               OVER (PARTITION BY n.athlete_id, n.onset) / (n.wake - n.onset) AS share
+    FROM night_view n JOIN epoch_view e ON e.athlete_id = n.athlete_id
+    WHERE e.st >= n.onset AND e.st < n.wake AND NOT n.by_day AND n.in_bed >= 3 * 3600
+),
+asleep AS (
+    SELECT athlete_id, wake, kn, st, en, sum(en - st) OVER (PARTITION BY athlete_id, wake) AS total
+    FROM filled WHERE share >= 0.9 AND stage IN ('light', 'deep', 'rem', 'asleep')
+),
+pair AS (
+    SELECT a.athlete_id, a.wake, greatest(any_value(a.kn), any_value(b.kn)) AS kn,
+           1 - (any_value(a.total) + any_value(b.total)
+                - 2 * sum(greatest(least(a.en, b.en + 86400) - greatest(a.st, b.st + 86400), 0)))
+               / 86400 AS same
+    FROM asleep a JOIN asleep b ON b.athlete_id = a.athlete_id
+    WHERE a.wake - b.wake BETWEEN 12 * 3600 AND 36 * 3600
+    GROUP BY a.athlete_id, a.wake, b.wake
+),
+regular AS (
+    SELECT q.q_id, 100 * (2 * avg(p.same) - 1) AS sri
+    FROM queries q JOIN pair p ON p.athlete_id = q.athlete_id
+    WHERE p.wake <= q.as_of_s AND p.kn <= q.as_of_s AND q.as_of_s - p.wake < 14 * 86400
+    GROUP BY q.q_id HAVING count(*) >= 7
+),
 counts AS (SELECT q_id, count(*) FILTER (wake > clock_s) AS n FROM nights GROUP BY q_id)
 SELECT q.q_id, w.many,
        CASE WHEN n.age_h < 36 THEN n.age_h END AS last_night_age_h,
-       coalesce(c.n, 0) AS nights_since_n, f.debt AS sleep_debt_14d_h, s.sd AS midpoint_sd_14d_h
+       coalesce(c.n, 0) AS nights_since_n, f.debt AS sleep_debt_14d_h, s.sd AS midpoint_sd_14d_h,
+       CASE WHEN n.q_id IS NOT NULL THEN r.sri END AS sleep_regularity_index_14d
 FROM queries q
 LEFT JOIN newest n ON n.q_id = q.q_id
 LEFT JOIN wide w ON w.q_id = q.q_id
 LEFT JOIN counts c ON c.q_id = q.q_id
 LEFT JOIN fortnight f ON f.q_id = q.q_id
 LEFT JOIN spread s ON s.q_id = q.q_id
+LEFT JOIN regular r ON r.q_id = q.q_id
 ORDER BY q.q_id

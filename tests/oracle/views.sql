@@ -18,12 +18,18 @@ CREATE TABLE session_view AS
            coalesce(nn(session_load_au), nn(session_rpe) * duration) AS load
     FROM sessions;
 CREATE TABLE night_view AS
-    SELECT athlete_id, device, secs(wake_at) AS wake, secs(known_at) AS kn,
+    SELECT athlete_id, device, secs(onset_at) AS onset, secs(wake_at) AS wake, secs(known_at) AS kn,
            local_day(wake_at) AS day, clock_h(wake_at) AS wake_clock_h,
            coalesce(time_precision = 'day', false) AS by_day,
            CASE WHEN NOT by_day THEN secs(wake_at) - secs(onset_at) END AS in_bed,
            nn(COLUMNS(lambda c: c LIKE '%\_min' ESCAPE '\' OR c IN ('hrv_rmssd_ms', 'resting_hr_bpm')))
     FROM sleep;
+CREATE TABLE epoch_view AS
+    SELECT athlete_id, stage, secs(started_at) AS st,
+           least(st + duration_s::BIGINT,
+                 coalesce(lead(secs(started_at)) OVER (PARTITION BY athlete_id ORDER BY started_at),
+                          st + duration_s::BIGINT)) AS en
+    FROM sleep_epochs;
 CREATE TABLE lab_view AS
     SELECT athlete_id, analyte, specimen, below_loq, value, secs(drawn_at) AS drawn,
            secs(awake_at) AS awake, secs(known_at) AS kn,
