@@ -11,10 +11,10 @@ from nmr_ml.history import NEVER_S
 from nmr_ml.kernels import inner, kept
 from nmr_ml.loading import Loading, late_flags, loading_of
 from nmr_ml.sorted_rows import grouped, upper_bound, upper_bound_near
-from nmr_ml.testspec import COMPONENTS
+from nmr_ml.testspec import COMPONENTS, typical_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,6 +37,10 @@ LONGEST_SESSION_S = 3000 * 60
 REST_S = {"power": 72 * 3600, "coordination": 72 * 3600, "central": 72 * 3600,
           "perceptual": 36 * 3600}  # fmt: skip
 LEAST_REST_S = min(REST_S.values())
+#: Bins of the hours from the last loading session to a rested test, and what stands for each.
+REST_EDGES_H = np.array([48.0, 72.0, 96.0, 120.0, 168.0, 336.0])
+REST_H = np.array([42.0, 60.0, 84.0, 108.0, 144.0, 240.0, np.inf])
+TYPICAL_REST_H = 84.0
 #: The same by position in `COMPONENTS`; ``availability``, which no test measures, comes last.
 REST_OF = np.array([*(REST_S[name] for name in COMPONENTS), LEAST_REST_S], np.int64)
 
@@ -54,12 +58,29 @@ class Baselines:
         Rested tests found, at most `KEPT_TESTS`.
     newest_s : int64 array, s since 1970 UTC
         Time of the newest of them; with athlete, test and `tests_n` it identifies the baseline.
+    rest : float64 array, shape (n_queries, len(REST_H))
+        Share of them that were taken so long after the last loading session, whether or not they
+        are declared as rested; before the first session on record none of them.
     """
 
     mean: Floats
     se: Floats
     tests_n: Ints
     newest_s: Ints
+    rest: Floats
+
+    def __len__(self) -> int:
+        """Return the number of queries."""
+        return int(self.mean.size)
+
+    def take(self, rows: Ints) -> Baselines:
+        """Return the baselines of the queries at `rows`, in that order."""
+        return Baselines(*(getattr(self, name)[rows] for name in Baselines.__slots__))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Baselines]) -> Baselines:
+        """Return the baselines of all `parts`, one after the other."""
+        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in cls.__slots__))
 
 
 class Trials(NamedTuple):
@@ -68,7 +89,8 @@ class Trials(NamedTuple):
     `starts` is as in `nmr_ml.sorted_rows.grouped` and `order` says which row of ``history.tests``
     each is. `variance` is the square of the typical error in the unit of the test. `gap_s` is the
     time from the last loading session to the test, every session known: `NEVER_S` where the test is
-    declared as rested, -1 before the first session. `link` is the newest row up to each, of the
+    declared as rested, -1 before the first session; `since_s` is the same whatever is declared.
+    `link` is the newest row up to each, of the
     same athlete and test, whose gap may be long enough, -1 without one.
     """
 
@@ -81,21 +103,24 @@ class Trials(NamedTuple):
     variance: Floats
     declared: Floats
     gap_s: Ints
+    since_s: Ints
     link: Ints
 
 
 def trials_of(history: History, sessions: Loading, specs: Mapping[str, TestSpec]) -> Trials:
     """Lay the tests out for the kernels."""
     rows, columns, codes = history.tests, history.tests.columns, max(len(history.test_names), 1)
-    code = np.nan_to_num(columns["test"], nan=-1.0).astype(np.int64)
+    code = np.where(np.isnan(columns["test"]), -1.0, columns["test"]).astype(np.int64)
     in_pct = np.array([specs[name].scale == "pct" for name in history.test_names] or [False])
     error, value = test_errors(history, specs), columns["value"]
     order, starts = grouped(rows.offsets, code, codes)
-    gap_s = _gaps(rows.offsets, rows.at_s, columns["rested"], sessions)[order]
+    since_s = _since(rows.offsets, rows.at_s, sessions)[order]
+    gap_s = np.where(columns["rested"][order] == 1.0, NEVER_S, since_s)
     in_units = np.where(in_pct[code], error / 100 * value, error)
     return Trials(
         starts, order, codes, rows.at_s[order], rows.known_s[order], value[order],
-        in_units[order] ** 2, columns["rested"][order], gap_s, _links(starts, gap_s),
+        in_units[order] ** 2, columns["rested"][order], gap_s, since_s,
+        _links(starts, gap_s),
     )  # fmt: skip
 
 
@@ -115,17 +140,14 @@ def since_loading(s: Loading, at_s: int, first: int, last: int, pending: int, la
 
 
 @kept
-def _gaps(offsets: Ints, at_s: Ints, declared: Floats, s: Loading) -> Ints:
-    gap_s, over, late = np.empty(at_s.size, np.int64), 0, np.empty(0, np.bool_)
+def _since(offsets: Ints, at_s: Ints, s: Loading) -> Ints:
+    since_s, over, late = np.empty(at_s.size, np.int64), 0, np.empty(0, np.bool_)
     for a in range(offsets.size - 1):
         first, last = s.offsets[a], s.offsets[a + 1]
         for i in range(offsets[a], offsets[a + 1]):
-            if declared[i] == 1.0:
-                gap_s[i] = NEVER_S
-                continue
             over = upper_bound_near(s.ended_s, first, last, at_s[i] + LONGEST_SESSION_S, over)
-            gap_s[i] = since_loading(s, at_s[i], first, over, over, late)
-    return gap_s
+            since_s[i] = since_loading(s, at_s[i], first, over, over, late)
+    return since_s
 
 
 @kept
@@ -156,10 +178,11 @@ def begun(s: Loading, ended: int, last: int, moment_s: int) -> int:
 @inner
 def rested_baseline(
     t: Trials, s: Loading, athlete: int, code: int, rest_s: int, clock_s: int, as_of_s: int,
-    ended: int, taken: int,
+    ended: int, taken: int, rest: Floats,
 ) -> tuple[float, float, int, int]:  # fmt: skip
     """Return mean, standard error, number and newest time of the rested tests `code`.
 
+    `rest` is filled with the share of them in each bin of `REST_EDGES_H`.
     Sessions before `ended` have ended by the clock start, tests before `taken` were taken before.
     """
     first, rows_n = s.offsets[athlete], s.offsets[athlete + 1] - s.offsets[athlete]
@@ -171,21 +194,26 @@ def rested_baseline(
         sure_s = min(sure_s, int(s.started_s[pending]))
     late, start = np.empty(0, np.bool_), t.starts[athlete * t.codes + code]
     total, variance, n, newest, i = 0.0, 0.0, 0, 0, taken - 1
+    rest[:] = 0.0
     while n < KEPT_TESTS and i >= start:
         if t.at_s[i] <= sure_s:
             i = t.link[i]
         if i < start or clock_s - t.at_s[i] > MAX_AGE_S:
             break
-        gap_s = t.gap_s[i]
-        if t.at_s[i] > sure_s and t.declared[i] != 1.0:
+        gap_s, since_s = t.gap_s[i], t.since_s[i]
+        if t.at_s[i] > sure_s:
             if late.size == 0:
                 late = late_flags(s, first, pending, end, rows_n, as_of_s)
             over = upper_bound(s.ended_s, first, end, t.at_s[i] + LONGEST_SESSION_S)
-            gap_s = since_loading(s, t.at_s[i], first, over, pending, late)
+            since_s = since_loading(s, t.at_s[i], first, over, pending, late)
+            gap_s = gap_s if t.declared[i] == 1.0 else since_s
         if gap_s >= rest_s and t.known_s[i] <= as_of_s:
             total, variance, n = total + t.value[i], variance + t.variance[i], n + 1
             newest = max(newest, t.at_s[i])
+            if since_s >= 0:
+                rest[np.searchsorted(REST_EDGES_H, since_s / 3600.0, side="right")] += 1.0
         i -= 1
+    rest /= max(n, 1)
     if n < NEEDED_TESTS:
         return np.nan, np.nan, n, newest
     return total / n, np.sqrt(variance) / n, n, newest
@@ -195,8 +223,9 @@ def rested_baseline(
 def _baselines(
     t: Trials, s: Loading, rest_of: Ints, component: Ints, athlete: Ints, test: Ints, clock_s: Ints,
     as_of_s: Ints,
-) -> tuple[Floats, Floats, Ints, Ints]:  # fmt: skip
+) -> tuple[Floats, Floats, Ints, Ints, Floats]:  # fmt: skip
     n, ended, taken = athlete.size, 0, 0
+    rest = np.zeros((n, REST_H.size))
     mean, se = np.full(n, np.nan), np.full(n, np.nan)
     tests_n, newest = np.zeros(n, np.int64), np.zeros(n, np.int64)
     for q in range(n):
@@ -207,19 +236,17 @@ def _baselines(
         last = t.starts[group + 1]
         taken = upper_bound_near(t.at_s, t.starts[group], last, clock_s[q] - 1, taken)
         mean[q], se[q], tests_n[q], newest[q] = rested_baseline(
-            t, s, a, test[q], rest_of[component[q]], clock_s[q], as_of_s[q], ended, taken
-        )
-    return mean, se, tests_n, newest
+            t, s, a, test[q], rest_of[component[q]], clock_s[q], as_of_s[q], ended, taken,
+            rest[q],
+        )  # fmt: skip
+    return mean, se, tests_n, newest, rest
 
 
 def test_errors(history: History, specs: Mapping[str, TestSpec]) -> Floats:
     """Return the typical error of each row of ``history.tests``, in % or points by its scale."""
     code, trials = history.tests.columns["test"], history.tests.columns["trials_n"]
-    errors = np.full(code.size, np.nan)
-    for position, name in enumerate(history.test_names):
-        rows = code == position
-        errors[rows] = specs[name].typical_error(trials[rows])
-    return errors
+    known = np.where(np.isnan(code), -1.0, code).astype(np.int64)
+    return typical_errors([specs[name] for name in history.test_names], known, trials)
 
 
 def rested_baselines(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from nmr_ml.baseline import Baselines, rested_baselines, test_errors
+from nmr_ml.baseline import REST_H, Baselines, rested_baselines, test_errors
 from nmr_ml.episodes import HORIZON_S, next_loading_s
 from nmr_ml.history import NEVER_S
 from nmr_ml.reasons import Censor, NoLabel
@@ -71,14 +71,13 @@ class Followed:
         counts = np.diff(self.offsets)[rows]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         picked = np.repeat(self.offsets[:-1][rows] - offsets[:-1], counts) + np.arange(offsets[-1])
-        b = self.baselines
         return Followed(
             offsets,
             self.hours[picked],
             self.deficit[picked],
             self.error[picked],
             self.shared_error[rows],
-            Baselines(b.mean[rows], b.se[rows], b.tests_n[rows], b.newest_s[rows]),
+            self.baselines.take(rows),
         )
 
     @classmethod
@@ -91,24 +90,19 @@ class Followed:
             np.concatenate([p.deficit for p in parts]),
             np.concatenate([p.error for p in parts]),
             np.concatenate([p.shared_error for p in parts]),
-            Baselines(
-                np.concatenate([p.baselines.mean for p in parts]),
-                np.concatenate([p.baselines.se for p in parts]),
-                np.concatenate([p.baselines.tests_n for p in parts]),
-                np.concatenate([p.baselines.newest_s for p in parts]),
-            ),
+            Baselines.concatenate([p.baselines for p in parts]),
         )
 
 
 def no_tests(n: int) -> Followed:
     """Return what is followed of `n` episodes of which no test is known."""
     nothing, unknown, zeros = np.empty(0), np.full(n, np.nan), np.zeros(n, np.int64)
-    baselines = Baselines(unknown, unknown, zeros, zeros)
+    baselines = Baselines(unknown, unknown, zeros, zeros, np.zeros((n, REST_H.size)))
     return Followed(np.zeros(n + 1, np.int64), nothing, nothing, nothing, unknown, baselines)
 
 
 @njit(cache=True, nogil=True)
-def _tests_between(
+def tests_between(
     athlete: Ints, test: Ints, from_s: Ints, to_s: Ints, as_of_s: Ints,
     offsets: Ints, at_s: Ints, known_s: Ints, code: Floats,
 ) -> tuple[Ints, Ints]:  # fmt: skip
@@ -139,21 +133,21 @@ def followed_tests(
     queries: Queries,
     specs: Mapping[str, TestSpec],
     *,
-    whole_follow_up: bool = False,
+    known_by_s: Ints | None = None,
 ) -> Followed:
     """Return the in-episode tests of each query as deficits from its baseline.
 
     Parameters
     ----------
-    whole_follow_up : bool
-        True for labels: every test of the follow-up, whenever it became known. False for
-        predictions: only what is known at each query's `as_of`.
+    known_by_s : int64 array, shape (n_queries,), s since 1970 UTC
+        The follow-up is as it was known by then; by default at each query's `as_of`. `NEVER_S`
+        stands for every row on record: labels. The baseline is as known at `as_of` in any case.
 
     Notes
     -----
     A query without a baseline (fewer than 3 rested tests) gets no tests.
     """
-    as_of = np.full(len(queries), NEVER_S) if whole_follow_up else queries.as_of_s
+    as_of = queries.as_of_s if known_by_s is None else known_by_s
     baselines = rested_baselines(history, queries, specs)
     test = np.where(np.isnan(baselines.mean), -1, queries.test)
     tests = history.tests
@@ -161,7 +155,7 @@ def followed_tests(
     exertion = queries.session >= 0
     upcoming = next_loading_s(history, queries.athlete, clock, as_of)
     end = np.minimum(np.minimum(clock + HORIZON_S, np.where(exertion, upcoming, NEVER_S)), as_of)
-    offsets, rows = _tests_between(
+    offsets, rows = tests_between(
         queries.athlete, test, clock, end, as_of,
         tests.offsets, tests.at_s, tests.known_s, tests.columns["test"],
     )  # fmt: skip
@@ -176,6 +170,12 @@ def followed_tests(
         np.abs(baselines.se * to_scale),
         baselines,
     )
+
+
+def whole_follow_up(history: History, queries: Queries, specs: Mapping[str, TestSpec]) -> Followed:
+    """Return `followed_tests` with every test on record: labels."""
+    never = np.full(len(queries), NEVER_S)
+    return followed_tests(history, queries, specs, known_by_s=never)
 
 
 def scale_factors(
@@ -205,7 +205,7 @@ def censor_reasons(history: History, episodes: Episodes, queries: Queries) -> ND
     horizon = episodes.clock_start_s[queries.episode] + HORIZON_S
     never = np.full(len(queries), NEVER_S)
     tests = history.tests
-    offsets, _ = _tests_between(
+    offsets, _ = tests_between(
         queries.athlete, queries.test, horizon + 1, never, never,
         tests.offsets, tests.at_s, tests.known_s, tests.columns["test"],
     )  # fmt: skip

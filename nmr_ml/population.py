@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.curve import keep_shapes, likelihood_tables, shape_evidence
+from nmr_ml.curve import coarse, keep_shapes, likelihood_tables, shape_evidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,20 +113,21 @@ def choose_shapes(
     rows = np.random.default_rng(seed).permutation(n)[:SHAPE_EPISODES]
     some = followed.take(np.sort(rows))
     weights = grid.weights
+    nodes = coarse(grid)
     one_group = np.zeros(len(some), np.int64)
     for _ in range(2):
-        table, top = likelihood_tables(some, replace(grid, weights=weights))
-        population = fit_population(table, top, grid, one_group)
+        table, top = likelihood_tables(some, replace(nodes, weights=weights))
+        population = fit_population(table, top, nodes, one_group)
         prior_a, prior_b = (
-            node_probabilities(nodes, np.repeat(mean, len(some)), np.repeat(spread, len(some)))
-            for nodes, mean, spread in (
-                (grid.log_amplitude, population.mean[:, 0], population.spread[:, 0]),
-                (grid.log_tau, population.mean[:, 1], population.spread[:, 1]),
+            node_probabilities(along, np.repeat(mean, len(some)), np.repeat(spread, len(some)))
+            for along, mean, spread in (
+                (nodes.log_amplitude, population.mean[:, 0], population.spread[:, 0]),
+                (nodes.log_tau, population.mean[:, 1], population.spread[:, 1]),
             )
         )
         evidence = shape_evidence(
             some.offsets, some.hours, some.deficit, some.error, some.shared_error,
-            grid.log_amplitude, grid.log_tau, grid.slow, grid.power, prior_a, prior_b,
+            nodes.log_amplitude, nodes.log_tau, nodes.slow, nodes.power, prior_a, prior_b,
         )  # fmt: skip
         weights = _shape_weights(evidence, weights, rounds)
     return keep_shapes(grid, weights, at_least=LEAST_SHAPE)

@@ -373,7 +373,7 @@ def _below(
     means: Floats, spreads: Floats,
     offsets: Ints, hours: Floats, error: Floats, shared: Floats,
     log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
-    limit: float,
+    limits: Floats,
 ) -> Floats:  # fmt: skip
     below = np.empty(hours.size)
     for q in range(means.shape[0]):
@@ -390,24 +390,68 @@ def _below(
                     for i in range(log_amplitude.size):
                         prior = weights[s] * wa[i] * wb[j]
                         if prior > LEAST_PROBABILITY:
-                            z = (limit - np.exp(log_amplitude[i]) * left) / noise
+                            z = (limits[q] - np.exp(log_amplitude[i]) * left) / noise
                             total += prior * 0.5 * (1.0 + math.erf(z))
             below[k] = total
     return below
 
 
 def probability_below(
-    grid: CurveGrid, means: Floats, spread: Floats, followed: Followed, limit: float
+    grid: CurveGrid, means: Floats, spread: Floats, followed: Followed, limit: float | Floats
 ) -> Floats:
     """Return for every test of `followed` the probability that its deficit reads below `limit`.
 
     Before any test of the episode is seen, and with the errors of the test and of the baseline in
-    it: what the noise-smoothed Brier score compares with the reading. `spread` as in `read`.
+    it: what the noise-smoothed Brier score compares with the reading. `spread` as in `read`;
+    `limit` may be one for each query.
     """
     spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
+    limits = np.ascontiguousarray(np.broadcast_to(limit, len(means)), np.float64)
     return np.asarray(
         _below(
             means, spreads, followed.offsets, followed.hours, followed.error,
-            np.nan_to_num(followed.shared_error), *_nodes(grid), limit,
+            np.nan_to_num(followed.shared_error), *_nodes(grid), limits,
         )
     )  # fmt: skip
+
+
+@kept
+def _expected(
+    means: Floats, spreads: Floats,
+    offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
+    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
+    at_h: Floats,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    mean, spread = np.empty(at_h.size), np.empty(at_h.size)
+    amplitude, tau = np.exp(log_amplitude), np.exp(log_tau)
+    for q in range(at_h.size):
+        tests = slice(offsets[q], offsets[q + 1])
+        nodes = _posterior(
+            means[q], spreads[q], hours[tests], deficit[tests], error[tests], shared[q],
+            log_amplitude, log_tau, slow, power, weights,
+        )  # fmt: skip
+        first, second = 0.0, 0.0
+        for s in range(slow.size):
+            for j in range(tau.size):
+                left = remaining(at_h[q], tau[j], slow[s], power[s])
+                for i in range(amplitude.size):
+                    first += nodes[s, i, j] * amplitude[i] * left
+                    second += nodes[s, i, j] * (amplitude[i] * left) ** 2
+        mean[q], spread[q] = first, np.sqrt(max(second - first**2, 0.0))
+    return mean, spread
+
+
+def expected_deficits(
+    grid: CurveGrid, means: Floats, spread: Floats, seen: Followed, at_h: Floats
+) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of the latent deficit at one hour per query.
+
+    Parameters
+    ----------
+    means, spread, seen
+        As in `read`.
+    at_h : float64 array, shape (n,), h after the clock start
+    """
+    spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
+    mean, sd = _expected(means, spreads, *_tests(seen), *_nodes(grid), at_h)
+    return mean, sd

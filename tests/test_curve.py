@@ -13,7 +13,9 @@ from nmr_ml.curve import (
     FAST_HALF_LIFE_H,
     LAST_H,
     CurveGrid,
+    coarse,
     curve_grid,
+    edge_weight,
     keep_shapes,
     likelihood_tables,
     node_deficits,
@@ -190,7 +192,7 @@ def test_the_grid_reaches_from_nothing_to_thirty_errors() -> None:
     assert np.exp(grid.log_amplitude[[0, -1]]) == pytest.approx([0.1, 60.0])
     assert np.exp(grid.log_tau[[0, -1]]) == pytest.approx([2.0, 500.0])
     assert grid.weights.sum() == pytest.approx(1.0)
-    assert len({(w, p) for w, p in zip(grid.slow, grid.power, strict=True)}) == 25
+    assert len({(w, p) for w, p in zip(grid.slow, grid.power, strict=True)}) == 42
 
 
 def test_light_shapes_are_dropped_and_the_rest_sums_to_one() -> None:
@@ -200,3 +202,17 @@ def test_light_shapes_are_dropped_and_the_rest_sums_to_one() -> None:
     assert kept.power.tolist() == grid.power[[0, 2, 3]].tolist()
     assert kept.weights == pytest.approx(np.array([0.5, 0.4, 0.07]) / 0.97)
     assert np.array_equal(kept.log_tau, grid.log_tau)
+
+
+def test_the_edge_is_where_the_tried_shapes_end() -> None:
+    slow, power = np.array([1.0, 0.12, 0.6, 0.6]), np.array([1.4, 1.0, 4.5, 0.7])
+    grid = CurveGrid(np.arange(3.0), np.arange(3.0), slow, power, np.array([0.4, 0.3, 0.2, 0.1]))
+    assert edge_weight(grid) == pytest.approx(0.5)
+
+
+def test_a_coarse_grid_has_every_other_node_and_every_shape() -> None:
+    grid = curve_grid(2.0)
+    found = coarse(grid)
+    assert np.array_equal(found.log_tau, grid.log_tau[::2])
+    assert np.array_equal(found.log_amplitude, grid.log_amplitude[::2])
+    assert np.array_equal(found.weights, grid.weights)

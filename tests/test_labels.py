@@ -23,6 +23,7 @@ from nmr_ml.labels import (
     index_tests,
     label_states,
     no_tests,
+    whole_follow_up,
 )  # fmt: skip
 from nmr_ml.targets import Targets, at_landmarks, expand
 
@@ -44,7 +45,7 @@ def labels(
     episodes = find_episodes(history)
     targets = Targets(np.arange(len(episodes)), episodes.clock_start_s)
     queries = expand(targets, episodes, history, {COMPONENT[test]: test})
-    return episodes, queries, followed_tests(history, queries, SPECS, whole_follow_up=True)
+    return episodes, queries, whole_follow_up(history, queries, SPECS)
 
 
 def reasons(sessions: list[dict[str, Any]], tests: list[dict[str, Any]]) -> list[str]:
@@ -149,7 +150,7 @@ def test_a_test_that_becomes_known_late_is_a_label_and_no_evidence() -> None:
     queries = expand(targets, episodes, history, {"power": "cmj_height"})
     seen = followed_tests(history, queries, SPECS)
     assert np.diff(seen.offsets).tolist() == [0, 0, 1]
-    labelled = followed_tests(history, queries, SPECS, whole_follow_up=True)
+    labelled = whole_follow_up(history, queries, SPECS)
     assert np.diff(labelled.offsets).tolist() == [1, 1, 1]
 
 
@@ -160,7 +161,7 @@ def test_the_landmark_does_not_change_the_label() -> None:
     queries = expand(
         at_landmarks(episodes, [0, 24, 48]), episodes, history, {"power": "cmj_height"}
     )
-    followed = followed_tests(history, queries, SPECS, whole_follow_up=True)
+    followed = whole_follow_up(history, queries, SPECS)
     first = np.flatnonzero(queries.episode == 0)
     assert first.size == 3
     assert deficits_of(followed, first[0]) == deficits_of(followed, first[1])

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from small_cohorts import followed_of
 
+from nmr_ml.baseline import REST_EDGES_H, REST_H
 from nmr_ml.curve import CurveGrid, remaining
 from nmr_ml.measurement import Measurement, profile_measurement
 
@@ -54,6 +56,34 @@ def test_the_error_and_what_baselines_still_hold_are_found(noise: float, held: f
     assert found.error_scale == pytest.approx(noise / 2.0, rel=0.1)
     assert found.residual_deficit == pytest.approx(held, abs=0.4)
     assert found.error_disagrees == (noise != 2.0)
+
+
+def rested_after(followed: Followed, hours: np.ndarray) -> Followed:
+    """Say how long after a session the baseline of each episode was taken; NaN: never one."""
+    rest = np.zeros((len(followed), REST_H.size))
+    known = np.flatnonzero(~np.isnan(hours))
+    rest[known, np.searchsorted(REST_EDGES_H, hours[known], side="right")] = 1.0
+    return replace(followed, baselines=replace(followed.baselines, rest=rest))
+
+
+def test_a_baseline_holds_the_less_the_longer_the_rest() -> None:
+    some = rested_after(followed_of([[(1, 2, 3)]] * 3), np.array([84.0, 240.0, np.nan]))
+    found = Measurement(1.0, 2.0, 96.0).residual(some.baselines)
+    assert found == pytest.approx([2.0, 2.0 * np.exp(-156 / 96), 0.0])
+
+
+@pytest.mark.statistical
+def test_only_baselines_taken_soon_after_a_session_are_put_right() -> None:
+    rng = np.random.default_rng(8)
+    hours = rng.choice([84.0, np.nan], 900)
+    clean = rested_after(scattered(900, noise=2.0, stated=2.0, held=0.0), hours)
+    held = np.repeat(np.where(np.isnan(hours), 0.0, 1.5), 5)
+    followed = replace(clean, deficit=clean.deficit - held)
+    found = profile_measurement(followed, GRID, np.zeros(900, np.int64), seed=0)
+    assert found.residual_deficit == pytest.approx(1.5, abs=0.4)
+    assert found.error_scale == pytest.approx(1.0, rel=0.1)
+    wrong = np.abs(found.read(followed).deficit - clean.deficit).mean()
+    assert wrong < 0.3 < held.mean()
 
 
 def test_a_few_episodes_do_not_overrule_the_configured_error() -> None:

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from small_cohorts import followed_of
+
+from nmr_ml.curve import LAST_H, CurveGrid, remaining
+from nmr_ml.curve_fit import TIME_WIDTH, fit_curve, fit_curve_to_times, time_tables
+from nmr_ml.latent import TreeSettings
+from nmr_ml.measurement import Measurement
+
+if TYPE_CHECKING:
+    from nmr_ml.curve_fit import CurveFit
+    from nmr_ml.labels import Followed
+
+SETTINGS = TreeSettings(folds=3, max_rounds=40, min_data_in_leaf=10, learning_rate=0.2)
+NAMES = ("x", "noise")
+ERROR = 1.5
+
+
+def episodes(athletes: int, each: int, seed: int = 0) -> tuple[np.ndarray, Followed, np.ndarray]:
+    """Return features, tests and athletes; the amplitude depends on the first feature."""
+    rng = np.random.default_rng(seed)
+    n = athletes * each
+    X = rng.normal(size=(n, 2))
+    amplitude = 8.0 * np.exp(0.5 * X[:, 0] + 0.3 * rng.normal(size=n))
+    tau = 40.0 * np.exp(0.4 * rng.normal(size=n))
+    tests = [
+        [
+            (hour, a * remaining(hour, t, 1.0, 1.4) + ERROR * rng.normal(), ERROR)
+            for hour in (12.0, 36.0, 60.0)
+        ]
+        for a, t in zip(amplitude, tau, strict=True)
+    ]
+    athlete = np.repeat([f"a{i}" for i in range(athletes)], each).astype(object)
+    return X, followed_of(tests, 0.3), athlete
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[CurveFit, np.ndarray, np.ndarray]:
+    X, followed, athlete = episodes(100, 4)
+    # Every episode is seen twice, at two landmarks.
+    rows = np.repeat(np.arange(len(athlete)), 2)
+    group = np.full(len(athlete), "soccer", object)
+    return fit_curve(X[rows], rows, followed, athlete, group, SETTINGS, NAMES), athlete, X[rows]
+
+
+@pytest.mark.statistical
+def test_the_feature_that_matters_is_found_on_athletes_left_out(
+    fitted: tuple[CurveFit, np.ndarray, np.ndarray],
+) -> None:
+    fit, _, X = fitted
+    assert fit.figures()["held_out_evidence_gain"] > 0.03
+    assert np.corrcoef(fit.boosted.held_out_means[:, 0], X[:, 0])[0, 1] > 0.8
+
+
+def test_the_rows_of_an_athlete_share_a_fold(
+    fitted: tuple[CurveFit, np.ndarray, np.ndarray],
+) -> None:
+    fit, athlete, X = fitted
+    assert len(fit.fold) == len(athlete) == len(X) // 2
+    assert set(fit.fold) == {0, 1, 2}
+    for name in set(athlete):
+        assert len(set(fit.fold[athlete == name])) == 1
+
+
+def test_error_and_shapes_are_those_of_the_tests(
+    fitted: tuple[CurveFit, np.ndarray, np.ndarray],
+) -> None:
+    fit, athlete, _ = fitted
+    assert fit.measurement.error_scale == pytest.approx(1.0, abs=0.15)
+    assert fit.table.shape[0] == fit.top.size == len(athlete)
+    figures = fit.figures()
+    assert figures["curve_shapes"] == fit.grid.weights.size
+    assert figures["boosters"] == 1
+    assert 0 <= figures["curve_weight_at_edge"] <= 1
+
+
+GRID = CurveGrid(
+    np.linspace(0.0, 3.0, 31), np.linspace(1.0, 5.0, 41), np.ones(1), np.ones(1), np.ones(1)
+)
+DELTA = 2.6
+
+
+def test_a_recovery_time_is_likely_where_the_curve_ends_then() -> None:
+    # Of a plain exponential T = tau log(A / delta).
+    hours = np.array([5.0, 60.0])
+    table = time_tables(hours, GRID, DELTA)
+    log_ratio = np.maximum(GRID.log_amplitude - np.log(DELTA), 0.0)
+    ends = np.log1p(log_ratio[:, None] * np.exp(GRID.log_tau)[None])
+    for row, hour in enumerate(hours):
+        expected = np.exp(-0.5 * ((ends - np.log1p(hour)) / TIME_WIDTH) ** 2)
+        assert table[row] == pytest.approx(np.maximum(expected, 1e-12), abs=1e-6)
+
+
+def test_no_time_at_all_means_an_amplitude_below_delta() -> None:
+    table = time_tables(np.zeros(1), GRID, DELTA)[0]
+    below = np.exp(GRID.log_amplitude) < DELTA
+    assert (table[below] == 1).all()
+    assert (table[~below] < 0.9).all()
+
+
+def test_times_beyond_the_last_are_not_told_apart() -> None:
+    table = time_tables(np.array([LAST_H, 3 * LAST_H]), GRID, DELTA)
+    assert np.array_equal(table[0], table[1])
+
+
+@pytest.mark.statistical
+def test_known_times_are_followed() -> None:
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-1, 1, (400, 2))
+    hours = 30.0 * np.exp(X[:, 0])
+    athlete = np.arange(400).astype(str).astype(object)
+    fit = fit_curve_to_times(X, hours, athlete, DELTA, SETTINGS, NAMES)
+    assert fit.measurement == Measurement()
+    held_out = fit.boosted.held_out_means
+    ends = np.exp(held_out[:, 1]) * (held_out[:, 0] - np.log(DELTA))
+    assert np.median(np.abs(np.log(ends / hours))) < 0.15
