@@ -5,14 +5,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from simulated_curves import athletes, readings_of
 from small_cohorts import followed_of
 from test_training_gate import BAD, GOOD, WEAK, card
 
-from training.card import beats_baseline, brier_json
+from training.card import beats_baseline, brier_json, scores_json
+from training.forecasts import Forecasts
+from training.predictive import score_forecasts
 from training.scores import brier
 
 if TYPE_CHECKING:
     from nmr_ml.bundle import Bundle
+
+
+METHODS = {
+    "model", "modality_median", "overall_median", "load_lookup", "banister_decay", "linear",
+    "eb_l2", "persistence",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -51,6 +60,23 @@ def test_ends_that_are_not_known_are_null() -> None:
     assert any(end is not None for end in ends)
 
 
+def test_groups_are_named_with_scores_or_as_too_small() -> None:
+    n = 12
+    tests = followed_of([[(24.0, float(i), 2.0)] for i in range(n)])
+    said = {"model": Forecasts(*(np.linspace(0.1, 0.9, n) for _ in range(4)))}
+    sex = np.array(["female"] * 2 + ["male"] * 10, dtype=object)
+    found = scores_json(
+        score_forecasts(readings_of(tests), said, athletes(n, 1), {"sex": sex}, bootstrap=5, seed=0)
+    )
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["groups"]["sex"]["female"] == {"athletes_n": 2, "tests_n": 2, "too_small": True}
+    male = found["groups"]["sex"]["male"]
+    assert (male["athletes_n"], male["too_small"], male["brier"]["tests_n"]) == (10, False, 10)
+    assert set(male["log_score"]["score"]["model"]) == {"value", "lower", "upper"}
+    assert sum(found["pit"]["model"]) == pytest.approx(1.0)
+    assert sum(b["tests_n"] for b in found["calibration"]["model"]) == n
+
+
 def test_the_card_of_a_bundle_says_what_it_is_for_and_how_good(bundle: Bundle) -> None:
     content = bundle.card
     assert "not a medical device" in content["intended_use"]
@@ -61,8 +87,15 @@ def test_the_card_of_a_bundle_says_what_it_is_for_and_how_good(bundle: Bundle) -
         assert component["figures"]["athletes"] == model.athletes_n
         assert component["figures"]["episodes"] == model.episodes_n
         assert component["figures"]["residual_deficit"] == model.measurement.residual_deficit
-        assert component["held_out_brier"]["tests_n"] > 0
-        assert set(component["held_out_brier"]["score"]) == {
-            "model", "modality_median", "overall_median", "persistence",
-        }  # fmt: skip
+        brier, scores = component["held_out_brier"], component["held_out"]
+        assert scores["tests_n"] >= brier["tests_n"] > 0
+        assert set(brier["score"]) == METHODS
+        for figure in ("log_score", "coverage_80", "pit_bias", "pit_spread"):
+            assert set(scores[figure]["score"]) == METHODS
+            assert set(scores[figure]["difference"]) == METHODS - {"model"}
+        assert set(scores["groups"]) == {"sex", "confidence", "modality"}
+        late = component["held_out_time"]
+        assert late["trained_until"] == content["config"]["held_out_time"]
+        assert 0 < late["tests_n"] < scores["tests_n"]
+        assert set(late["brier"]["score"]) == METHODS
     assert content["config"]["folds"] == 2

@@ -64,7 +64,8 @@ def test_train_tells_a_person_what_came_of_it(
     said = capsys.readouterr().out
     assert "Version 2 is the candidate. Promote it with: nmr promote" in said
     assert "Not learnt: central (no labelled episode)." in said
-    assert "median by modality" in said
+    assert "Noise-smoothed Brier score on held-out athletes" in said
+    assert "The same athletes later, trained on the first 70% of each cohort's time" in said
 
 
 @pytest.mark.parametrize(
@@ -86,15 +87,25 @@ def test_train_refuses_before_it_reads_or_writes(
 
 
 def test_evaluate_shows_scores_beside_the_baselines(
-    capsys: Captured, sim_cohort_path: Path, tiny_bundle: Path
+    capsys: Captured, sim_cohort_path: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     assert run(["evaluate", str(sim_cohort_path), "--model", str(tiny_bundle)]) == 0
     said = capsys.readouterr().out
-    for word in ("power", "coordination", "perceptual", "persist.", "CRPS h", "modality"):
+    for word in (
+        "power", "coordination", "perceptual", "last test persists", "Banister-like decay",
+        "log", "PIT", "sex: female", "confidence: solid", "CRPS h",
+    ):  # fmt: skip
         assert word in said
-    code, document = asked(capsys, "evaluate", sim_cohort_path, "--model", tiny_bundle)
+    plots = tmp_path / "plots"
+    asked_for = ("evaluate", sim_cohort_path, "--model", tiny_bundle, "--plots", plots)
+    code, document = asked(capsys, *asked_for)
     assert code == 0
-    assert set(document["components"]["power"]) == {"brier", "truth"}
+    assert {"brier", "log_score", "coverage_80", "pit", "calibration", "groups", "truth"} <= set(
+        document["components"]["power"]
+    )
+    assert set(document["held_out_time"]) == set(document["components"])
+    assert sorted(file.name for file in plots.iterdir()) == sorted(document["plots"])
+    assert {"power_calibration.png", "power_pit.png"} <= set(document["plots"])
 
 
 def test_evaluate_without_a_champion_says_no(capsys: Captured, sim_cohort_path: Path) -> None:

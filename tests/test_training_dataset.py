@@ -5,41 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from small_cohorts import SPECS, at, measured, rested, session, small_cohort
 
 from nmr_ml.training_set import training_frame
-from training.dataset import athlete_folds, component_data, concatenate
+from training.dataset import Facts, component_data, concatenate
 
 if TYPE_CHECKING:
     from nmr_ml.cohort import Cohort
 
 LANDMARKS = (0.0, 24.0, 48.0)
-
-
-@given(
-    st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=60),
-    st.integers(2, 6),
-    st.integers(0, 1000),
-)
-def test_no_athlete_is_in_two_folds_and_folds_are_even(
-    names: list[str], folds: int, seed: int
-) -> None:
-    athlete = np.array(names, dtype=object)
-    fold = athlete_folds(athlete, folds, seed)
-    assert ((fold >= 0) & (fold < folds)).all()
-    for k in range(folds):
-        held, train = set(athlete[fold == k]), set(athlete[fold != k])
-        assert not held & train
-    sizes = [len(set(athlete[fold == k])) for k in range(folds)]
-    assert max(sizes) - min(sizes) <= 1
-    assert np.array_equal(fold, athlete_folds(athlete, folds, seed))
-
-
-def test_folds_depend_on_the_seed() -> None:
-    athlete = np.array([f"{i:02d}" for i in range(40)], dtype=object)
-    assert not np.array_equal(athlete_folds(athlete, 5, 0), athlete_folds(athlete, 5, 1))
 
 
 def example() -> Cohort:
@@ -117,3 +91,24 @@ def test_what_is_learnt_from_is_the_training_set(sim_cohort: Cohort) -> None:
         assert np.array_equal(data.X, rows[names].to_numpy(np.float64), equal_nan=True)
         start = rows.drop_duplicates("episode_id")
         assert data.followed.deficit == pytest.approx(np.concatenate(start["y_deficit"].to_list()))
+
+
+def test_facts_tell_sex_confidence_and_place_in_time() -> None:
+    facts = component_data(example(), SPECS, LANDMARKS)["power"].facts
+    assert facts is not None
+    assert facts.sex.tolist() == ["female", "female"]
+    # The one labelled episode that ended before; that of unknown load was followed by a test too.
+    assert facts.confidence.tolist() == ["cold_start", "building"]
+    # Clock starts at 0 and 300 h; of the first, the last test at 60 h; of the last, landmark 48 h.
+    assert facts.opened == pytest.approx([0, 300 / 348])
+    assert facts.closed == pytest.approx([60 / 348, 1.0])
+    both = Facts.concatenate([facts, facts.take(np.array([1]))])
+    assert both.opened == pytest.approx([0, 300 / 348, 300 / 348])
+
+
+def test_data_without_facts_can_be_joined() -> None:
+    one = component_data(example(), SPECS, LANDMARKS)["power"]
+    assert concatenate([one, replace(one, facts=None)]).facts is None
+    joined = concatenate([one, one]).facts
+    assert joined is not None
+    assert joined.sex.size == 4

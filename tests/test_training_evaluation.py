@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from test_training_card import METHODS
 
 from nmr_ml.errors import DataError
 from nmr_ml.predict import Options, predict
@@ -31,16 +32,21 @@ def test_the_model_and_every_baseline_are_scored(scored: Evaluation, bundle: Bun
     assert not scored.in_sample  # this bundle does not say what it was trained on
     assert set(scored.components) == set(bundle.components)
     for component in scored.components.values():
-        assert set(component["brier"]["score"]) == {
-            "model", "modality_median", "overall_median", "persistence",
-        }  # fmt: skip
-        assert set(component["truth"]) == {"model", "modality_median", "episodes"}
+        # Trees on labels are not kept with the model.
+        assert set(component["brier"]["score"]) == METHODS - {"eb_l2"}
+        assert set(component["log_score"]["score"]) == METHODS - {"eb_l2"}
+        timed = METHODS - {"eb_l2", "persistence"}
+        assert set(component["truth"]) == timed | {"episodes", "difference", "groups"}
+        assert set(component["truth"]["groups"]) == set(component["groups"])
         assert 0 < component["brier"]["score"]["model"] < 0.25
 
 
 def test_held_out_scores_are_those_of_the_card(scored: Evaluation, bundle: Bundle) -> None:
     for name, scores in scored.held_out.items():
-        assert scores == bundle.card["components"][name]["held_out_brier"]
+        card = bundle.card["components"][name]
+        assert scores == card["held_out_brier"]
+        assert scored.held_out_scores[name] == card["held_out"]
+        assert scored.held_out_time[name] == card["held_out_time"]
 
 
 def test_errors_against_truth_are_those_of_the_predictions(

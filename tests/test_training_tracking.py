@@ -17,12 +17,26 @@ if TYPE_CHECKING:
     from registered import Registry
 
 
+def unscored() -> dict[str, Any]:
+    """Return the further scores of a component that has none."""
+    figures = ("log_score", "coverage_80", "pit_bias", "pit_spread")
+    nothing = {name: {"score": {}, "difference": {}} for name in figures}
+    return {"held_out": nothing, "held_out_time": None}
+
+
 def test_metrics_are_the_cards_numbers_under_flat_names() -> None:
     content = card(power=GOOD, central=None)
     scores = content["components"]["power"]["held_out_brier"]
     scores["by_window"] = {"24": {"model": 0.1, "modality_median": 0.2}}
     for name, component in content["components"].items():
-        component["figures"] = {"rounds": 7.0 if name == "power" else 3.0}
+        component |= {"figures": {"rounds": 7.0 if name == "power" else 3.0}, **unscored()}
+    content["components"]["power"]["held_out"]["log_score"] = {
+        "score": {"model": {"value": -2.5, "lower": -2.6, "upper": -2.4}},
+        "difference": {"linear": {"value": 0.1, "lower": None, "upper": None}},
+    }
+    late = {"brier": {"score": {"model": 0.19}}}
+    content["components"]["power"]["held_out_time"] = late
+    content["availability"] = {"held_out": None}
     assert metrics(content) == {
         "power.brier.model": pytest.approx(0.18),
         "power.brier.modality_median": 0.2,
@@ -33,6 +47,9 @@ def test_metrics_are_the_cards_numbers_under_flat_names() -> None:
         "power.brier_vs.modality_median.value": -0.02,
         "power.brier_vs.modality_median.lower": -0.03,
         "power.brier_vs.modality_median.upper": -0.01,
+        "power.log_score.model": -2.5,
+        "power.log_score_vs.linear.value": 0.1,
+        "power.late_brier.model": 0.19,
         "power.rounds": 7.0,
         "central.rounds": 3.0,
     }
@@ -40,8 +57,9 @@ def test_metrics_are_the_cards_numbers_under_flat_names() -> None:
 
 def test_an_interval_without_ends_is_no_metric() -> None:
     content = card(power=(-0.02, None, None))  # type: ignore[arg-type]
-    content["components"]["power"]["figures"] = {}
+    content["components"]["power"] |= {"figures": {}, **unscored()}
     content["components"]["power"]["held_out_brier"]["by_window"] = {}
+    content["availability"] = {"held_out": None}
     assert (
         set(metrics(content)) & {f"power.brier_vs.modality_median.{k}" for k in ("lower", "upper")}
         == set()
@@ -62,6 +80,12 @@ def test_a_run_holds_parameters_data_scores_and_the_card(registry: Registry) -> 
     (cohort,) = trained.card["trained_on"]
     assert data.dataset.name == cohort["name"]
     assert cohort["fingerprint"].startswith(data.dataset.digest)
+    plots = {file.path for file in client().list_artifacts(trained.run_id, "plots")}
+    assert plots == {
+        f"plots/{name}_{kind}.png"
+        for name in trained.card["components"]
+        for kind in ("calibration", "pit")
+    }
     path = client().download_artifacts(trained.run_id, "card.json", str(home()))
     assert json.loads(Path(path).read_text()) == json.loads(json.dumps(trained.card))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nmr_ml.posterior import CURVE_H
@@ -11,8 +12,11 @@ from training.baselines import MODALITY
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from training.availability import FittedAvailability
+    from training.bootstrap import Compared, Estimate
     from training.config import TrainConfig
     from training.fitting import FittedComponent
+    from training.predictive import Figures, Group, Scores
     from training.scores import Brier
 
 INTENDED_USE = (
@@ -22,7 +26,7 @@ INTENDED_USE = (
 )
 LIMITS = (
     "Intervals are model-based and not yet calibrated on held-out athletes.",
-    "Injury and systemic episodes are not learnt; the model abstains.",
+    "The end of an injury or systemic episode is the date on record; it is no clearance.",
     "Drivers are associations in the training data, not causes.",
 )
 
@@ -32,6 +36,7 @@ def write_card(
     trained_on: Sequence[Mapping[str, Any]],
     config: TrainConfig,
     package_version: str,
+    availability: FittedAvailability,
 ) -> dict[str, Any]:
     """Return the card as JSON: training data, held-out scores by component, limits and use."""
     return {
@@ -46,12 +51,80 @@ def write_card(
                 "index_test": component.model.index_test,
                 "figures": dict(component.figures),
                 "error_disagrees": component.model.measurement.error_disagrees,
-                "held_out_brier": brier_json(component.brier),
+                "held_out_brier": brier_json(component.held_out.figures.brier),
+                "held_out": scores_json(component.held_out),
+                "held_out_time": _late_json(component, config),
                 "baselines": component.baselines.as_json(),
             }
             for name, component in fitted.items()
         },
+        "availability": availability_json(availability),
     }
+
+
+def availability_json(fitted: FittedAvailability) -> dict[str, Any]:
+    """Return what was learnt of injury and systemic episodes, and how well, as JSON."""
+    model = fitted.model
+    return {
+        "counted": {kind: asdict(count) for kind, count in model.counted.items()},
+        "too_few": {k: model.needed(k) for k in model.counted if not model.learnt(k)},
+        "law": None if model.law is None else asdict(model.law),
+        "trees": 0 if model.trees is None else model.trees.booster.num_trees(),
+        "held_out": fitted.held_out,
+        "baselines": None if fitted.baselines is None else fitted.baselines.as_json(),
+    }
+
+
+def _late_json(component: FittedComponent, config: TrainConfig) -> dict[str, Any] | None:
+    """Return the scores after the cut, and where that is, as a share of each cohort's time."""
+    scores = component.held_out_time
+    if scores is None:
+        return None
+    brier = brier_json(scores.figures.brier)
+    return {"trained_until": config.held_out_time, "brier": brier, **scores_json(scores)}
+
+
+def scores_json(scores: Scores) -> dict[str, Any]:
+    """Return all that tests say as JSON; the Brier score of all tests stands beside it."""
+    return {
+        **_figures_json(scores.figures),
+        "pit": {m: shares.tolist() for m, shares in scores.pit.items()},
+        "pit_bias": _compared_json(scores.pit_bias),
+        "pit_spread": _compared_json(scores.pit_spread),
+        "calibration": {m: [asdict(b) for b in bins] for m, bins in scores.calibration.items()},
+        "groups": {
+            split: {name: _group_json(group) for name, group in groups.items()}
+            for split, groups in scores.groups.items()
+        },
+    }
+
+
+def _group_json(group: Group) -> dict[str, Any]:
+    if group.figures is None:
+        return {"athletes_n": group.athletes_n, "tests_n": group.tests_n, "too_small": True}
+    brier = brier_json(group.figures.brier)
+    return {"too_small": False, "brier": brier, **_figures_json(group.figures)}
+
+
+def _figures_json(figures: Figures) -> dict[str, Any]:
+    return {
+        "athletes_n": figures.athletes_n,
+        "tests_n": figures.tests_n,
+        "log_score": _compared_json(figures.log_score),
+        "coverage_80": _compared_json(figures.coverage),
+    }
+
+
+def _compared_json(compared: Compared) -> dict[str, Any]:
+    return {
+        "score": {m: estimate_json(e) for m, e in compared.score.items()},
+        "difference": {m: estimate_json(e) for m, e in compared.difference.items()},
+    }
+
+
+def estimate_json(estimate: Estimate) -> dict[str, float | None]:
+    """Return the value and the ends of its interval, null where they are not known."""
+    return {k: _finite(v) for k, v in asdict(estimate).items()}
 
 
 def brier_json(brier: Brier) -> dict[str, Any]:
@@ -61,10 +134,7 @@ def brier_json(brier: Brier) -> dict[str, Any]:
         "tests_n": brier.tests_n,
         "by_window": {f"{h:.0f}": dict(scores) for h, scores in brier.by_window.items()},
         "score": dict(brier.score),
-        "difference": {
-            name: {k: _finite(getattr(e, k)) for k in ("value", "lower", "upper")}
-            for name, e in brier.difference.items()
-        },
+        "difference": {name: estimate_json(e) for name, e in brier.difference.items()},
     }
 
 

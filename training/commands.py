@@ -1,7 +1,8 @@
-"""``nmr train``, ``nmr evaluate`` and ``nmr promote``."""
+"""``nmr train``, ``nmr adapt``, ``nmr evaluate`` and ``nmr promote``."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path  # noqa: TC003  Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
     from training.experiment import Trained
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-#: Methods of the score table and their headings.
-COMPARED = {
-    "model": "model",
-    "modality_median": "modality",
-    "overall_median": "overall",
-    "persistence": "persist.",
-}
 
 
 def train(
@@ -46,11 +40,40 @@ def train(
         _show_trained(trained)
 
 
+def adapt(
+    cohort: Annotated[Path, typer.Argument(help="A cohort with a few labelled athletes.")],
+    model: Annotated[str, typer.Option(help="champion, candidate, a version, URI or folder.")] = (
+        "champion"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Learn how fast the teams of a cohort recover, without refitting the model."""
+    from nmr_ml import console
+    from training import adapting
+
+    adapted = adapting.adapt(cohort, model)
+    if as_json:
+        console.emit({"version": adapted.version, "run_id": adapted.run_id, "teams": adapted.teams})
+        return
+    console.say(f"Version {adapted.version} knows these teams and is the candidate:")
+    for component, teams in adapted.teams.items():
+        for name, team in teams.items():
+            called = "athletes without a known team" if name == "*" else name
+            size, speed = map(math.exp, team["mean"])
+            console.say(
+                f"  {component}, {called}: deficit x {size:.2f}, time constant x {speed:.2f} "
+                f"({team['athletes_n']} athletes, {team['episodes_n']} episodes)"
+            )
+
+
 def evaluate(
     cohort: Annotated[Path, typer.Argument(help="A cohort folder.")],
     model: Annotated[str, typer.Option(help="champion, candidate, a version, URI or folder.")] = (
         "champion"
     ),
+    plots: Annotated[
+        Path | None, typer.Option(help="A folder for pictures of calibration and PIT.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on a cohort, beside the baselines."""
@@ -58,6 +81,11 @@ def evaluate(
     from training import evaluation
 
     found = evaluation.evaluate(cohort, model)
+    drawn: list[str] = []
+    if plots is not None:
+        from training.plots import write_plots
+
+        drawn = write_plots(found.components, plots)
     if as_json:
         console.emit(
             {
@@ -66,10 +94,16 @@ def evaluate(
                 "in_sample": found.in_sample,
                 "components": found.components,
                 "held_out": found.held_out,
+                "held_out_scores": found.held_out_scores,
+                "held_out_time": found.held_out_time,
+                "availability": found.availability,
+                "plots": drawn,
             }
         )
     else:
         _show_evaluation(found)
+        if drawn:
+            console.say(f"In {plots}: {', '.join(drawn)}.")
 
 
 def promote(
@@ -98,15 +132,20 @@ def _trained_json(trained: Trained) -> dict[str, Any]:
         "bundle_sha256": trained.digest,
         "skipped": dict(trained.skipped),
         "components": trained.card["components"],
+        "availability": trained.card["availability"],
         "trained_on": trained.card["trained_on"],
     }
 
 
 def _show_trained(trained: Trained) -> None:
     from nmr_ml import console
+    from training import report
+    from training.absence_report import show_learnt
 
-    scores = {n: c["held_out_brier"] for n, c in trained.card["components"].items()}
-    _brier_table("Noise-smoothed Brier score on held-out athletes", scores)
+    parts = trained.card["components"]
+    of_athletes = [(n, c["held_out_brier"], c["held_out"]) for n, c in parts.items()]
+    report.show_components("Noise-smoothed Brier score on held-out athletes", of_athletes)
+    _show_late({n: c["held_out_time"] for n, c in parts.items()})
     for name, component in trained.card["components"].items():
         scale = component["figures"]["error_scale"]
         if component["error_disagrees"]:
@@ -114,6 +153,7 @@ def _show_trained(trained: Trained) -> None:
                 f"warning: the {component['index_test']} tests scatter {scale:.2f} times as much "
                 f"as configs/tests.yaml says; {name} uses the estimate."
             )
+    show_learnt(trained.card["availability"])
     for name, reason in trained.skipped.items():
         console.say(f"Not learnt: {name} ({reason}).")
     console.say(f"Version {trained.version} is the candidate. Promote it with: nmr promote")
@@ -121,59 +161,41 @@ def _show_trained(trained: Trained) -> None:
 
 def _show_evaluation(found: Evaluation) -> None:
     from nmr_ml import console
+    from training import report
+    from training.absence_report import show_scores
 
+    here = {n: c for n, c in found.components.items() if "log_score" in c}
+    title = f"version {found.model_version} on {found.cohort}"
     if found.in_sample:
         console.say(
             "This model was trained on this cohort: its scores here flatter it. First the scores "
-            "of the athletes that training left out."
+            "of the athletes, and of the time, that training left out."
         )
-        _brier_table("Noise-smoothed Brier score on held-out athletes", found.held_out)
-    here = {n: c["brier"] for n, c in found.components.items()}
-    _brier_table(
-        f"Noise-smoothed Brier score of version {found.model_version} on {found.cohort}", here
-    )
+        for name, scores in found.held_out_scores.items():
+            report.show_methods("athletes left out", name, found.held_out[name], scores)
+        _show_late(found.held_out_time)
+        report.show_components(
+            f"Noise-smoothed Brier score of {title}", [(n, c["brier"], c) for n, c in here.items()]
+        )
+    else:
+        for name, scores in here.items():
+            report.show_methods(title, name, scores["brier"], scores)
+    console.say(report.LEGEND)
+    report.show_groups(here)
     truth = {n: c["truth"] for n, c in found.components.items() if "truth" in c}
     if truth:
-        _truth_table(truth)
+        report.show_truth(truth)
+    if found.availability is not None:
+        show_scores(f"Injury and systemic episodes of {found.cohort}", found.availability)
 
 
-def _brier_table(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
-    from rich.table import Table
+def _show_late(components: Mapping[str, Any]) -> None:
+    from training import report
 
-    from nmr_ml import console
-
-    console.say(f"{title}; smaller is better.")
-    table = Table()
-    for heading in ("component", "athletes", "tests", *COMPARED.values()):
-        table.add_column(heading, justify="left" if heading == "component" else "right")
-    for name, score in scores.items():
-        found = (f"{score['score'][m]:.4f}" if score["score"] else "-" for m in COMPARED)
-        table.add_row(name, f"{score['athletes_n']:,}", f"{score['tests_n']:,}", *found)
-    console.show(table)
-    for name, score in scores.items():
-        gain = score["difference"].get("modality_median")
-        if gain and gain["upper"] is not None:
-            console.say(
-                f"{name}: model - median by modality {gain['value']:+.4f} "
-                f"(95 % by athletes {gain['lower']:+.4f} to {gain['upper']:+.4f})"
-            )
-
-
-def _truth_table(truth: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
-    from rich.table import Table
-
-    from nmr_ml import console
-
-    console.say("Recovery time against simulated truth:")
-    table = Table()
-    for heading in ("component", "episodes", "method", "MAE h", "bias h", "CRPS h", "80 %", "C"):
-        table.add_column(heading, justify="right")
-    for name, methods in truth.items():
-        for method in ("model", "modality_median"):
-            s = methods[method]
-            table.add_row(
-                name, f"{methods['episodes']['n']:,.0f}", COMPARED[method], f"{s['mae_h']:.1f}",
-                f"{s['bias_h']:+.1f}", f"{s['crps_h']:.1f}", f"{s['coverage_80']:.3f}",
-                f"{s.get('c_index', float('nan')):.3f}",
-            )  # fmt: skip
-    console.show(table)
+    late = {name: scores for name, scores in components.items() if scores}
+    if late:
+        until = next(iter(late.values()))["trained_until"]
+        report.show_components(
+            f"The same athletes later, trained on the first {until:.0%} of each cohort's time",
+            [(name, scores["brier"], scores) for name, scores in late.items()],
+        )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nmr_ml import configs
 from nmr_ml.errors import UsageError
-from nmr_ml.latent import TreeSettings
+from nmr_ml.latent import Preset, TreeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,12 @@ class TrainConfig(BaseModel):
     # Folds are by athlete, and there are at least two.
     least_athletes: Annotated[int, Field(ge=2)]
     least_episodes: Count
+    least_resolved: Count
+    least_resolved_athletes: Annotated[int, Field(ge=2)]
+    least_resolved_for_trees: Count
     bootstrap: Count
+    held_out_time: Annotated[float, Field(gt=0, lt=1)] | None
+    preset: Preset
     learning_rate: Share
     num_leaves: Annotated[int, Field(ge=2)]
     min_data_in_leaf: Count
@@ -44,6 +49,8 @@ class TrainConfig(BaseModel):
     def trees(self) -> TreeSettings:
         """Return the part that LightGBM needs."""
         return TreeSettings(
+            preset=self.preset,
+            folds=self.folds,
             learning_rate=self.learning_rate,
             num_leaves=self.num_leaves,
             min_data_in_leaf=self.min_data_in_leaf,

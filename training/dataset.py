@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.baseline import rested_baselines
+from nmr_ml.confidence import labelled_before, tier
 from nmr_ml.episodes import EXERTION, find_episodes
 from nmr_ml.history import build_history
 from nmr_ml.inputs import model_inputs
-from nmr_ml.labels import followed_tests, index_tests
+from nmr_ml.labels import index_tests, whole_follow_up
 from nmr_ml.targets import at_landmarks, expand
 from nmr_ml.testspec import COMPONENTS
 
@@ -20,12 +22,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.cohort import Cohort
+    from nmr_ml.history import History
     from nmr_ml.labels import Followed
+    from nmr_ml.queries import Queries
     from nmr_ml.testspec import Component, TestSpec
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Objects = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What scores are split by; all arrays have shape (n_episodes,).
+
+    Parameters
+    ----------
+    sex, confidence : object arrays of str
+        As in the `athletes` table, and as predictions say it at the clock start.
+    opened, closed : float64 arrays
+        The clock start, and the last test or landmark of the episode, as shares of the time from
+        the cohort's first clock start (0) to its last test or landmark (1).
+    """
+
+    sex: Objects
+    confidence: Objects
+    opened: Floats
+    closed: Floats
+
+    def take(self, episodes: Ints) -> Facts:
+        """Return the facts of `episodes`, in that order."""
+        return Facts(*(getattr(self, name)[episodes] for name in Facts.__slots__))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Facts]) -> Facts:
+        """Return the facts of all `parts`, one after the other."""
+        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in cls.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +75,11 @@ class ComponentData:
         The tests of each labelled episode, over its whole follow-up.
     athlete : object array of str, shape (n_episodes,)
         Cohort and athlete: the unit of folds and bootstraps.
+    team : object array of str or None, shape (n_episodes,)
+    clock_start_s : int64 array, shape (n_episodes,), s since 1970 UTC
     episode_id, modality : object arrays of str, shape (n_episodes,)
+    facts : Facts or None
+        None for episodes that are not scored by group or by time.
     """
 
     component: Component
@@ -53,8 +89,11 @@ class ComponentData:
     row_episode: Ints
     followed: Followed
     athlete: Objects
+    team: Objects
+    clock_start_s: Ints
     episode_id: Objects
     modality: Objects
+    facts: Facts | None = None
 
     @property
     def starts(self) -> Ints:
@@ -88,7 +127,7 @@ def component_data(
     targets = at_landmarks(episodes, sorted({0.0, *landmarks_h}))
     queries = expand(targets, episodes, history, tests)
     queries = queries.take(np.flatnonzero(episodes.kinds[queries.episode] == EXERTION))
-    followed = followed_tests(history, queries, specs, whole_follow_up=True)
+    followed = whole_follow_up(history, queries, specs)
     load = history.sessions.columns["session_load_au"][queries.session]
     # The model abstains where the load is unknown, so it does not learn from such episodes either.
     usable = (unlabelled | (np.diff(followed.offsets) > 0)) & ~np.isnan(load)
@@ -109,10 +148,34 @@ def component_data(
             row_episode.astype(np.int64),
             followed.take(rows[first]),
             np.array([f"{cohort.name}/{name}" for name in names], dtype=object),
+            history.teams[some.athlete[first]],
+            some.clock_start_s[first],
             episodes.ids[some.episode[first]],
             modality[some.session[first]],
+            _facts(cohort, history, some, row_episode, first, followed.take(rows[first]), specs),
         )
     return found
+
+
+def _facts(
+    cohort: Cohort, history: History, rows: Queries, row_episode: Ints, first: Ints,
+    followed: Followed, specs: Mapping[str, TestSpec],
+) -> Facts:  # fmt: skip
+    """Return what is known of each episode, `first` being its row among `rows` at its start."""
+    start = rows.take(first)
+    owner = np.repeat(np.arange(first.size), np.diff(followed.offsets))
+    last_s = start.clock_start_s.astype(np.float64)
+    np.maximum.at(last_s, row_episode, rows.as_of_s)
+    np.maximum.at(last_s, owner, start.clock_start_s[owner] + followed.hours * 3600.0)
+    begin_s, days_s = start.clock_start_s.min(), last_s.max() - start.clock_start_s.min()
+    sex = cohort["athletes"].set_index("athlete_id")["sex"].to_dict()
+    names = np.array(history.athlete_ids, dtype=object)[start.athlete]
+    return Facts(
+        np.array([sex[name] for name in names], dtype=object),
+        tier(labelled_before(history, start, rested_baselines(history, start, specs))),
+        (start.clock_start_s - begin_s) / max(days_s, 1.0),
+        (last_s - begin_s) / max(days_s, 1.0),
+    )
 
 
 def concatenate(parts: Sequence[ComponentData]) -> ComponentData:
@@ -126,8 +189,13 @@ def concatenate(parts: Sequence[ComponentData]) -> ComponentData:
         np.concatenate([p.row_episode + s for p, s in zip(parts, shifts, strict=True)]),
         type(parts[0].followed).concatenate([p.followed for p in parts]),
         np.concatenate([p.athlete for p in parts]),
+        np.concatenate([p.team for p in parts]),
+        np.concatenate([p.clock_start_s for p in parts]),
         np.concatenate([p.episode_id for p in parts]),
         np.concatenate([p.modality for p in parts]),
+        Facts.concatenate([p.facts for p in parts if p.facts is not None])
+        if all(p.facts is not None for p in parts)
+        else None,
     )
 
 
@@ -135,10 +203,3 @@ def _modalities(cohort: Cohort, session_ids: Objects) -> Objects:
     sessions = cohort["sessions"].set_index("session_id")["modality"]
     names = sessions.reindex(session_ids).to_numpy(object)
     return np.array([n if isinstance(n, str) else "unknown" for n in names], dtype=object)
-
-
-def athlete_folds(athlete: Objects, folds: int, seed: int) -> Ints:
-    """Return a fold for each entry of `athlete`; equal athletes share one, folds are even."""
-    names, position = np.unique(athlete.astype(str), return_inverse=True)
-    order = np.random.default_rng(seed).permutation(names.size)
-    return np.asarray(order[position] % folds, np.int64)

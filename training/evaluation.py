@@ -8,32 +8,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nmr_ml.bundle import load_bundle
+from nmr_ml.component import prior_of
+from nmr_ml.episodes import EXERTION, find_episodes
 from nmr_ml.errors import DataError
 from nmr_ml.folder import fingerprint
-from nmr_ml.labels import no_tests
-from nmr_ml.posterior import probability_below, read_off, recovery_quantiles
+from nmr_ml.history import build_history
+from nmr_ml.labels import followed_tests
+from nmr_ml.past import known_offsets
 from nmr_ml.reader import read_cohort, read_truth
 from nmr_ml.registry import resolve
-from training.baselines import MODALITY, Baselines, probabilities_below, time_quantiles
-from training.card import brier_json
+from nmr_ml.targets import Targets, expand
+from training.absence_evaluation import evaluate_absences
+from training.baselines import Baselines, Starts
+from training.card import brier_json, scores_json
 from training.dataset import component_data
-from training.fitting import last_deficits
-from training.scores import brier, time_scores
+from training.forecasts import CurvePriors, Readings, rounding_step, time_quantiles
+from training.held_out import sexes
+from training.predictive import score_forecasts
+from training.protocols import MODEL, foretell, groups_of
+from training.scores import Brier
+from training.truth import TIME_LEVELS, score_times
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from nmr_ml.bundle import Bundle
-    from nmr_ml.component import ComponentModel
+    from nmr_ml.cohort import Cohort
     from training.dataset import ComponentData
 
     Floats = NDArray[np.float64]
 
-#: Levels at which predicted recovery times are compared with the truth.
-TIME_LEVELS = np.round(np.arange(0.05, 0.951, 0.05), 2)
 BOOTSTRAP = 1000
 
 
@@ -48,9 +56,13 @@ class Evaluation:
         The model was trained on this very cohort, so its scores here flatter it; the held-out
         scores are those of its card, in `held_out`.
     components : mapping of component to JSON
-        ``brier`` as in the card, and ``truth`` by method where the cohort is simulated.
-    held_out : mapping of component to JSON
-        Scores of the card, from athletes that training left out.
+        ``brier`` and, where there are tests, the other scores as in the card, and ``truth`` by
+        method where the cohort is simulated.
+    held_out, held_out_scores, held_out_time : mapping of component to JSON
+        Of the card: the Brier score and the other scores on athletes that training left out, and
+        the scores on the time it left out (null where it left none out).
+    availability : JSON or None
+        Scores of injury and systemic episodes; None where the model or the cohort has none.
     """
 
     model_version: str
@@ -58,6 +70,9 @@ class Evaluation:
     in_sample: bool
     components: dict[str, Any]
     held_out: dict[str, Any]
+    held_out_scores: dict[str, Any]
+    held_out_time: dict[str, Any]
+    availability: dict[str, Any] | None
 
 
 def evaluate(path: Path, reference: str = "champion") -> Evaluation:
@@ -74,8 +89,10 @@ def evaluate(path: Path, reference: str = "champion") -> Evaluation:
     chosen = {name: model.index_test for name, model in bundle.components.items()}
     truth = read_truth(path)
     data = component_data(cohort, bundle.specs, [0.0], chosen, unlabelled=len(truth) > 0)
-    components = {name: _score(bundle, part, truth) for name, part in data.items()}
-    if not any(scores["brier"]["tests_n"] for scores in components.values()):
+    priors = start_priors(bundle, cohort, data)
+    components = {n: _score(bundle, part, priors[n], truth) for n, part in data.items()}
+    absences = evaluate_absences(bundle, cohort, truth, TIME_LEVELS, bootstrap=BOOTSTRAP)
+    if absences is None and not any(s["brier"]["tests_n"] for s in components.values()):
         raise DataError(
             "nothing_to_score",
             f"{cohort.name} has no test within 12 h of 24, 48 or 72 h after a session, with 3 "
@@ -83,27 +100,66 @@ def evaluate(path: Path, reference: str = "champion") -> Evaluation:
             f"The model's tests are {', '.join(chosen.values())}.",
         )
     known = {entry["fingerprint"] for entry in bundle.card["trained_on"]}
-    held_out = {n: c["held_out_brier"] for n, c in bundle.card["components"].items()}
-    return Evaluation(bundle.version, cohort.name, fingerprint(path) in known, components, held_out)
-
-
-def _score(bundle: Bundle, data: ComponentData, truth: pd.DataFrame) -> dict[str, Any]:
-    model = bundle.components[data.component]
-    baselines = Baselines.from_json(bundle.card["components"][data.component]["baselines"])
-    delta = bundle.specs[data.index_test].delta
-    means = model.curve.means(data.X)
-    read, limit = model.measurement.read(data.followed), delta + model.measurement.residual_deficit
-    below = {"model": probability_below(model.grid, means, model.curve.spread, read, limit)}
-    last = last_deficits(data, bundle.contract.names)
-    below |= probabilities_below(
-        baselines, model.grid, data.followed, data.modality, last, delta, model.measurement
+    return Evaluation(
+        bundle.version,
+        cohort.name,
+        fingerprint(path) in known,
+        components,
+        _of_card(bundle, "held_out_brier"),
+        _of_card(bundle, "held_out"),
+        _of_card(bundle, "held_out_time"),
+        absences,
     )
-    scored = brier(data.followed, delta, below, data.athlete, bootstrap=BOOTSTRAP, seed=0)
-    scores = {"brier": brier_json(scored)}
-    true_h = _true_hours(data, truth, delta)
+
+
+def _of_card(bundle: Bundle, part: str) -> dict[str, Any]:
+    return {name: entry[part] for name, entry in bundle.card["components"].items()}
+
+
+def _score(
+    bundle: Bundle, data: ComponentData, prior: CurvePriors, truth: pd.DataFrame
+) -> dict[str, Any]:
+    model, spec = bundle.components[data.component], bundle.specs[data.index_test]
+    baselines = Baselines.from_json(bundle.card["components"][data.component]["baselines"])
+    starts, groups = Starts.of(data, bundle.contract), groups_of(data)
+    step = rounding_step(data.followed, spec)
+    readings = Readings(data.followed, model.grid, model.measurement, spec.delta, step)
+    scores: dict[str, Any] = {"brier": brier_json(Brier(0, 0, {}, {}, {}))}
+    if data.followed.deficit.size:
+        said = foretell(readings, starts, prior, baselines)
+        found = score_forecasts(readings, said, data.athlete, groups, bootstrap=BOOTSTRAP, seed=0)
+        scores = {"brier": brier_json(found.figures.brier), **scores_json(found)}
+    true_h = _true_hours(data, truth, spec.delta)
     if np.isfinite(true_h).any():
-        scores["truth"] = _against_truth(model, baselines, data, means, delta, true_h)
+        priors = {MODEL: prior, **baselines.priors(starts)}
+        hours = {
+            method: time_quantiles(model.grid, spec.delta, of_method, TIME_LEVELS)
+            for method, of_method in priors.items()
+        }
+        scores["truth"] = score_times(
+            hours, true_h, data.athlete, groups, bootstrap=BOOTSTRAP, seed=0
+        )
     return scores
+
+
+def start_priors(
+    bundle: Bundle, cohort: Cohort, data: Mapping[str, ComponentData]
+) -> dict[str, CurvePriors]:
+    """Return what a prediction at its clock start says of each episode's curve, by component."""
+    history = build_history(cohort, tuple(sorted(bundle.specs)))
+    episodes = find_episodes(history)
+    place = {name: i for i, name in enumerate(episodes.ids) if episodes.kinds[i] == EXERTION}
+    found = {}
+    for name, part in data.items():
+        model = bundle.components[name]
+        chosen = np.array([place[episode] for episode in part.episode_id])
+        targets = Targets(chosen, episodes.clock_start_s[chosen])
+        queries = expand(targets, episodes, history, {name: part.index_test})
+        seen = followed_tests(history, queries, bundle.specs)
+        offsets = known_offsets(model, history, episodes, queries, seen, bundle.specs)
+        prior = prior_of(model, part.X[part.starts], seen, offsets, sexes(part))
+        found[name] = CurvePriors(prior.means, prior.spreads)
+    return found
 
 
 def _true_hours(data: ComponentData, truth: pd.DataFrame, delta: float) -> Floats:
@@ -111,26 +167,3 @@ def _true_hours(data: ComponentData, truth: pd.DataFrame, delta: float) -> Float
     told = truth[(truth["component"] == data.component) & np.isclose(truth["delta"], delta)]
     hours = told.set_index("episode_id")["recovery_h"]
     return hours.reindex(data.episode_id).to_numpy(np.float64)
-
-
-def _against_truth(
-    model: ComponentModel, baselines: Baselines, data: ComponentData, means: Floats,
-    delta: float, true_h: Floats,
-) -> dict[str, dict[str, float]]:  # fmt: skip
-    told = np.isfinite(true_h)
-    table = read_off(model.grid, delta)
-    quantiles, _ = recovery_quantiles(
-        table, means, model.curve.spread, no_tests(len(means)), TIME_LEVELS,
-        np.zeros((len(means), 0)),
-    )  # fmt: skip
-    by_modality = time_quantiles(baselines, model.grid, delta, data.modality, TIME_LEVELS)
-    return {
-        "model": _told(time_scores(quantiles[told], TIME_LEVELS, true_h[told])),
-        MODALITY: _told(time_scores(by_modality[told], TIME_LEVELS, true_h[told])),
-        "episodes": {"n": float(told.sum())},
-    }
-
-
-def _told(scores: dict[str, float]) -> dict[str, float]:
-    """Leave out what cannot be told, such as an order of equal times; JSON has no NaN."""
-    return {name: value for name, value in scores.items() if np.isfinite(value)}

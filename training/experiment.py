@@ -15,9 +15,11 @@ from nmr_ml.folder import fingerprint
 from nmr_ml.golden import golden_rows
 from nmr_ml.reader import read_cohort
 from nmr_ml.testspec import COMPONENTS, load_testspecs
+from training.availability import absence_data, fit_availability
 from training.card import write_card
 from training.dataset import component_data, concatenate
 from training.fitting import fit_component
+from training.readings import fit_readings, reading_json
 from training.tracking import log_experiment
 
 if TYPE_CHECKING:
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
 
     from nmr_ml.cohort import Cohort
     from nmr_ml.testspec import TestSpec
+    from training.availability import FittedAvailability
     from training.config import TrainConfig
     from training.dataset import ComponentData
     from training.fitting import FittedComponent
+    from training.readings import FittedReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,15 @@ def train(
         progress(f"reading {path.name}")
         cohorts.append(read_cohort(path, required=("athletes", "sessions", "tests")))
     progress("building features and labels")
+    absences = [absence_data(cohort, specs) for cohort in cohorts]
     data = collect(cohorts, specs, config)
     trained_on = [describe(path, cohort) for path, cohort in zip(paths, cohorts, strict=True)]
     fitted, skipped = fit_components(data, specs, config, progress=progress)
-    bundle = assemble(fitted, specs, config, trained_on)
+    progress("fitting availability")
+    availability = fit_availability(absences, config)
+    progress("fitting readings")
+    readings = fit_readings(cohorts, data, fitted, specs, config)
+    bundle = assemble(fitted, specs, config, trained_on, availability, readings)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
         digest = save_bundle(bundle, folder)
@@ -149,15 +158,18 @@ def assemble(
     specs: Mapping[str, TestSpec],
     config: TrainConfig,
     trained_on: Sequence[Mapping[str, Any]],
+    availability: FittedAvailability,
+    readings: Mapping[str, FittedReading],
 ) -> Bundle:
     """Return the bundle of the fitted components, its golden rows computed."""
+    card = write_card(fitted, trained_on, config, version("nmr_ml"), availability)
     parts: dict[str, Any] = {
         "components": {name: component.model for name, component in fitted.items()},
         "specs": specs,
         "contract": feature_contract(),
-        "calibration": {"method": "none", "status": "model_based"},
-        "adaptation": {"method": "none"},
-        "card": write_card(fitted, trained_on, config, version("nmr_ml")),
+        "availability": availability.model,
+        "readings": {name: reading.model for name, reading in readings.items()},
+        "card": card | {"readings": {n: reading_json(r, config) for n, r in readings.items()}},
     }
     return Bundle(**parts, golden=golden_rows(Bundle(**parts, golden={})))
 

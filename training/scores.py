@@ -1,4 +1,4 @@
-"""How good the predictions are, by what can be observed: the noise-smoothed Brier score first."""
+"""How good the predictions are: noise-smoothed Brier score of tests, and times against truth."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from training.bootstrap import Estimate, estimate, per_athlete, resample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,23 +17,13 @@ if TYPE_CHECKING:
     from nmr_ml.labels import Followed
 
     Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
     Objects = NDArray[np.object_]
 
 #: Tests within 12 h of these hours after the clock start are scored as of that hour.
 WINDOWS_H = (24.0, 48.0, 72.0)
 HALF_WINDOW_H = 12.0
-#: Two-sided level of the bootstrap intervals.
-LEVEL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value with its athlete-clustered bootstrap interval (95 %)."""
-
-    value: float
-    lower: float
-    upper: float
+#: What an unbounded quantile counts as in errors: well over a year.
+LONGEST_H = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +71,16 @@ def brier(
     names, who = np.unique(athlete.astype(str)[owner], return_inverse=True)
     outcome = (followed.deficit < delta).astype(np.float64)
     inside = np.abs(followed.hours[:, None] - np.array(WINDOWS_H)) <= HALF_WINDOW_H
-    counts = _per_athlete(who, inside.astype(np.float64), names.size)
+    counts = per_athlete(who, inside.astype(np.float64), names.size)
     used = counts.sum(axis=0) > 0
     losses = {
-        method: _per_athlete(who, inside * ((p - outcome) ** 2)[:, None], names.size)
+        method: per_athlete(who, inside * ((p - outcome) ** 2)[:, None], names.size)
         for method, p in below.items()
     }
     if not used.any():
         return Brier(0, 0, {}, {}, {})
     whole = np.ones((1, names.size))
-    resampled = _resample(counts.sum(axis=1) > 0, bootstrap, seed)
+    resampled = resample(counts.sum(axis=1) > 0, bootstrap, seed)
     means = {m: _means(whole, loss, counts, used) for m, loss in losses.items()}
     draws = {m: _means(resampled, loss, counts, used).mean(axis=1) for m, loss in losses.items()}
     first = next(iter(below))
@@ -101,26 +93,11 @@ def brier(
         },
         score={m: float(means[m].mean()) for m in below},
         difference={
-            m: _estimate(float(means[first].mean() - means[m].mean()), draws[first] - draws[m])
+            m: estimate(float(means[first].mean() - means[m].mean()), draws[first] - draws[m])
             for m in below
             if m != first
         },
     )
-
-
-def _per_athlete(who: Ints, values: Floats, athletes_n: int) -> Floats:
-    sums = np.zeros((athletes_n, values.shape[1]))
-    np.add.at(sums, who, values)
-    return sums
-
-
-def _resample(scored: NDArray[np.bool_], draws: int, seed: int) -> Floats:
-    """Return how often each athlete is drawn, shape (draws, n_athletes)."""
-    n = int(scored.sum())
-    weights = np.zeros((draws, scored.size))
-    if n:
-        weights[:, scored] = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws)
-    return weights
 
 
 def _means(weights: Floats, losses: Floats, counts: Floats, used: NDArray[np.bool_]) -> Floats:
@@ -130,15 +107,6 @@ def _means(weights: Floats, losses: Floats, counts: Floats, used: NDArray[np.boo
     with np.errstate(invalid="ignore"):
         means = (weights @ losses[:, used]) / total
     return np.asarray(np.where(total > 0, means, np.nan))
-
-
-def _estimate(value: float, draws: Floats) -> Estimate:
-    tail = (1 - LEVEL) / 2
-    known = draws[np.isfinite(draws)]
-    if not known.size:
-        return Estimate(value, float("nan"), float("nan"))
-    lower, upper = np.quantile(known, [tail, 1 - tail])
-    return Estimate(value, float(lower), float(upper))
 
 
 def time_scores(quantiles: Floats, levels: Floats, truth_h: Floats) -> dict[str, float]:
@@ -155,17 +123,21 @@ def time_scores(quantiles: Floats, levels: Floats, truth_h: Floats) -> dict[str,
     dict with ``mae_h`` and ``bias_h`` of the median, ``crps_h`` (twice the mean pinball loss over
     the levels), ``coverage_80`` and ``c_index`` (share of pairs in the right order).
     """
-    finite = np.minimum(quantiles, 1e4)
-    error = truth_h[:, None] - finite
-    pinball = np.maximum(levels * error, (levels - 1) * error)
+    finite = np.minimum(quantiles, LONGEST_H)
     at = {level: finite[:, int(np.argmin(np.abs(levels - level)))] for level in (0.1, 0.5, 0.9)}
     return {
         "mae_h": float(np.mean(np.abs(truth_h - at[0.5]))),
         "bias_h": float(np.mean(at[0.5] - truth_h)),
-        "crps_h": float(2 * pinball.mean()),
+        "crps_h": float(crps(quantiles, levels, truth_h).mean()),
         "coverage_80": float(np.mean((at[0.1] <= truth_h) & (truth_h <= at[0.9]))),
         "c_index": concordance(at[0.5], truth_h),
     }
+
+
+def crps(quantiles: Floats, levels: Floats, truth_h: Floats) -> Floats:
+    """Return twice the mean pinball loss over the levels, of each time, shape (n,), h."""
+    error = truth_h[:, None] - np.minimum(quantiles, LONGEST_H)
+    return np.asarray(2 * np.maximum(levels * error, (levels - 1) * error).mean(axis=1))
 
 
 def concordance(predicted: Floats, truth: Floats, *, most: int = 4000, seed: int = 0) -> float:

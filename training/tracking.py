@@ -42,6 +42,7 @@ def log_experiment(
         from mlflow.models import Model
 
         from training import flavor
+        from training.plots import figures
 
         _experiment(registry)
         mlflow.set_experiment(EXPERIMENT)
@@ -53,6 +54,8 @@ def log_experiment(
                 _log_data(cohort)
             mlflow.log_metrics(metrics(card))
             mlflow.log_dict(dict(card), "card.json")
+            for file, figure in figures({n: c["held_out"] for n, c in card["components"].items()}):
+                mlflow.log_figure(figure, f"plots/{file}")
             logged = Model.log(None, flavor, name=MODEL_NAME, bundle=bundle)
             version = _register(registry, logged.model_uri, run.info.run_id, logged.model_id)
         registry.set_model_version_tag(MODEL_NAME, version, "nmr.bundle_sha256", digest)
@@ -61,18 +64,35 @@ def log_experiment(
 
 
 def metrics(card: Mapping[str, Any]) -> dict[str, float]:
-    """Return the held-out scores of a card under flat names: ``power.brier.model`` and so on."""
+    """Return the held-out scores of a card under flat names: ``power.brier.model`` and so on.
+
+    Those on time left out are ``power.late_brier.model`` and so on.
+    """
     found: dict[str, float] = {}
     for name, component in card["components"].items():
         scores = component["held_out_brier"]
         found |= {f"{name}.brier.{m}": v for m, v in scores["score"].items()}
         for hour, window in scores["by_window"].items():
             found |= {f"{name}.brier_{hour}h.{m}": v for m, v in window.items()}
-        for method, difference in scores["difference"].items():
-            known = {k: v for k, v in difference.items() if v is not None}
-            found |= {f"{name}.brier_vs.{method}.{k}": v for k, v in known.items()}
+        found |= _differences(f"{name}.brier_vs", scores["difference"])
+        for figure in ("log_score", "coverage_80", "pit_bias", "pit_spread"):
+            compared = component["held_out"][figure]
+            found |= {f"{name}.{figure}.{m}": e["value"] for m, e in compared["score"].items()}
+            found |= _differences(f"{name}.{figure}_vs", compared["difference"])
+        if late := component["held_out_time"]:
+            found |= {f"{name}.late_brier.{m}": v for m, v in late["brier"]["score"].items()}
         found |= {f"{name}.{k}": v for k, v in component["figures"].items()}
-    return found
+    held_out = card["availability"]["held_out"] or {"icnll": {}}
+    return found | {f"availability.icnll.{m}": v for m, v in held_out["icnll"].items()}
+
+
+def _differences(prefix: str, differences: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    return {
+        f"{prefix}.{method}.{k}": v
+        for method, difference in differences.items()
+        for k, v in difference.items()
+        if v is not None
+    }
 
 
 def _experiment(registry: MlflowClient) -> None:

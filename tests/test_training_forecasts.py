@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from simulated_curves import DELTA, GRID, one_prior, readings_of, with_deficits
+from small_cohorts import SPECS, followed_of
+
+from nmr_ml.curve import CurveGrid
+from nmr_ml.labels import no_tests
+from nmr_ml.measurement import Measurement
+from nmr_ml.posterior import probability_below, read_off, recovery_quantiles
+from training.forecasts import (
+    CurvePriors,
+    Forecasts,
+    Readings,
+    from_curves,
+    from_normal,
+    rounding_step,
+    time_quantiles,
+)  # fmt: skip
+
+#: Two shapes and few nodes: a plain sum over all of them is quick.
+SMALL = CurveGrid(
+    np.linspace(np.log(0.5), np.log(40), 9), np.linspace(np.log(4), np.log(300), 8),
+    np.array([1.0, 0.5]), np.array([1.0, 1.4]), np.array([0.7, 0.3]),
+)  # fmt: skip
+READ = Measurement(error_scale=1.4, residual_deficit=0.5)
+PRIORS = CurvePriors(
+    np.array([[1.5, 3.4], [2.0, 4.0], [0.5, 2.5]]), np.array([[0.5, 0.6], [0.4, 0.9], [0.8, 0.5]])
+)
+
+
+def example(step: float) -> Readings:
+    episodes = [[(6.0, 4.0, 2.0), (30.0, 1.0, 1.5)], [], [(50.0, -2.0, 2.5)]]
+    return Readings(followed_of(episodes, [0.8, 1.0, 0.3]), SMALL, READ, DELTA, step)
+
+
+def by_nodes(readings: Readings, q: int, k: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the weight and deficit of every node for test `k` of episode `q`, and its error."""
+    grid, f = readings.grid, readings.followed
+    parts = [
+        norm.pdf(nodes, PRIORS.means[q, i], PRIORS.spreads[q, i])
+        for i, nodes in enumerate((grid.log_amplitude, grid.log_tau))
+    ]
+    a, b = (p / p.sum() for p in parts)
+    t, tau = f.hours[k], np.exp(grid.log_tau)
+    fast = (1 - grid.slow)[:, None] * 2.0 ** (-t / 3.0)
+    left = fast + grid.slow[:, None] * np.exp(-((t / tau) ** grid.power[:, None]))
+    deficit = np.exp(grid.log_amplitude)[None, :, None] * left[:, None, :]
+    weight = grid.weights[:, None, None] * a[None, :, None] * b[None, None, :]
+    return weight, deficit, 1.4 * float(np.hypot(f.error[k], f.shared_error[q]))
+
+
+@pytest.mark.parametrize("step", [0.0, 1.0])
+def test_forecasts_are_sums_over_the_curves(step: float) -> None:
+    readings = example(step)
+    found = from_curves(readings, PRIORS)
+    for k, q in enumerate([0, 0, 2]):
+        weight, deficit, error = by_nodes(readings, q, k)
+        y = readings.followed.deficit[k] + 0.5
+        low, high = (
+            float(np.sum(weight * norm.cdf(y + side * step / 2, deficit, error)))
+            for side in (-1, 1)
+        )
+        density = (high - low) if step else float(np.sum(weight * norm.pdf(y, deficit, error)))
+        assert found.pit_low[k] == pytest.approx(low, abs=1e-6)
+        assert found.pit_high[k] == pytest.approx(high, abs=1e-6)
+        assert found.log_density[k] == pytest.approx(np.log(density), abs=1e-5)
+        below = float(np.sum(weight * norm.cdf(DELTA + 0.5, deficit, error)))
+        assert found.below[k] == pytest.approx(below, abs=1e-6)
+
+
+def test_the_brier_score_gets_the_probabilities_it_always_got() -> None:
+    readings = example(0.0)
+    read = READ.read(readings.followed)
+    expected = probability_below(SMALL, PRIORS.means, PRIORS.spreads, read, DELTA + 0.5)
+    assert np.array_equal(from_curves(readings, PRIORS).below, expected)
+
+
+def test_a_density_integrates_to_one_and_the_pit_is_its_integral() -> None:
+    deficits = np.linspace(-15, 120, 4001)
+    tests = followed_of([[(24.0, float(d), 1.0) for d in deficits]], 0.5)
+    found = from_curves(readings_of(tests), one_prior(1, (2.0, 3.5), (0.5, 0.6)))
+    density = np.exp(found.log_density)
+    assert np.trapezoid(density, deficits) == pytest.approx(1.0, abs=1e-4)
+    so_far = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+    assert found.pit_low == pytest.approx(so_far * (deficits[1] - deficits[0]), abs=1e-4)
+    assert np.array_equal(found.pit_low, found.pit_high)
+
+
+def test_rounded_readings_share_out_the_whole_probability() -> None:
+    whole = np.arange(-9.0, 80.0)
+    tests = followed_of([[(24.0, d, 1.0) for d in whole]], 0.5)
+    for found in (
+        from_curves(readings_of(tests, 1.0), one_prior(1, (2.0, 3.5), (0.5, 0.6))),
+        from_normal(readings_of(tests, 1.0), np.full(whole.size, 3.0), 2.0),
+    ):
+        assert np.exp(found.log_density).sum() == pytest.approx(1.0, abs=1e-6)
+        assert found.pit_high[:-1] == pytest.approx(found.pit_low[1:], abs=1e-9)
+        assert np.exp(found.log_density) == pytest.approx(found.pit_high - found.pit_low, abs=1e-9)
+
+
+def test_persistence_is_normal_around_the_last_test() -> None:
+    readings, centre = example(0.0), np.array([1.0, 1.0, -3.0])
+    found = from_normal(readings, centre, 2.0)
+    deficit = readings.followed.deficit
+    assert found.log_density == pytest.approx(norm.logpdf(deficit, centre, 2.0))
+    assert found.pit_low == pytest.approx(norm.cdf(deficit, centre, 2.0))
+    assert found.below == pytest.approx(norm.cdf(DELTA, centre, 2.0))
+
+
+def test_a_reading_that_cannot_be_is_punished_without_end_of_numbers() -> None:
+    tests = followed_of([[(24.0, 500.0, 1.0)]], 0.5)
+    for step in (0.0, 1.0):
+        readings = readings_of(tests, step)
+        for found in (
+            from_curves(readings, one_prior(1, (1.0, 3.0), (0.3, 0.3))),
+            from_normal(readings, np.zeros(1), 1.0),
+        ):
+            assert -60 < found.log_density[0] < -40
+            assert found.pit_low[0] == pytest.approx(1.0)
+
+
+def test_rounding_is_seen_in_the_readings_of_questionnaires() -> None:
+    # Baselines of these episodes are 40.
+    whole = followed_of([[(24.0, 3.0, 0.8), (48.0, -1.0, 0.8)]])
+    assert rounding_step(whole, SPECS["readiness"]) == 1.0
+    assert rounding_step(with_deficits(whole, [3.5, -1.0]), SPECS["readiness"]) == 0.5
+    assert rounding_step(with_deficits(whole, [3.1, -1.0]), SPECS["readiness"]) == 0.0
+    assert rounding_step(whole, SPECS["cmj_height"]) == 0.0
+    assert rounding_step(no_tests(2), SPECS["readiness"]) == 0.0
+    third = replace(whole, baselines=replace(whole.baselines, mean=np.array([7.0 + 1 / 3])))
+    assert rounding_step(with_deficits(third, [1 / 3, 2 + 1 / 3]), SPECS["readiness"]) == 1.0
+
+
+def test_times_are_those_of_each_prior_and_equal_ones_are_equal() -> None:
+    levels = np.array([0.1, 0.5, 0.9])
+    twice = PRIORS.take(np.array([0, 1, 0, 2]))
+    found = time_quantiles(GRID, DELTA, twice, levels)
+    assert np.array_equal(found[0], found[2])
+    for row in range(4):
+        alone, _ = recovery_quantiles(
+            read_off(GRID, DELTA), twice.means[[row]], twice.spreads[row], no_tests(1), levels,
+            np.zeros((1, 0)),
+        )  # fmt: skip
+        assert found[row] == pytest.approx(alone[0])
+
+
+def test_forecasts_are_put_where_they_belong() -> None:
+    whole = Forecasts.unknown(4)
+    some = Forecasts(*(np.array([1.0, 2.0]) + i for i in range(4)))
+    whole.put(np.array([True, False, False, True]), some)
+    assert whole.log_density.tolist()[::3] == [2.0, 3.0]
+    assert np.isnan(whole.below[1:3]).all()
+    assert whole.take(np.array([3])).pit_high.tolist() == [5.0]
