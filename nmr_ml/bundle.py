@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import lightgbm as lgb
 import numpy as np
 
+from nmr_ml.adaptation import OffsetPrior
+from nmr_ml.availability import AvailabilityModel
+from nmr_ml.calibration import Calibration
+from nmr_ml.clearance import Clearance
 from nmr_ml.component import ComponentModel
-from nmr_ml.curve import CurveGrid
+from nmr_ml.curve_store import read_curve, write_curve
 from nmr_ml.errors import DataError
 from nmr_ml.features.contract import FeatureContract, feature_contract
 from nmr_ml.home import writing_folder
-from nmr_ml.latent import BoostedCurve
-from nmr_ml.measurement import Measurement
 from nmr_ml.posterior import ReadOffCache
-from nmr_ml.testspec import COMPONENTS, TestSpec
+from nmr_ml.reading import ReadingModel
+from nmr_ml.testspec import AVAILABILITY, COMPONENTS, TestSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +33,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-FORMAT = 1
+FORMAT = 2
 MODEL_NAME = "nmr"
 MANIFEST = "manifest.json"
+TREES_OF_ABSENCES = "availability.lgb.txt"
 #: Written beside the manifest by the registry when it hands out a version; it is an identity, not
 #: content, so the manifest does not cover it.
 REGISTRATION = "registration.json"
@@ -53,8 +57,12 @@ class Bundle:
     specs : mapping of str to TestSpec
         The test catalogue it was trained with.
     contract : FeatureContract
-    calibration, adaptation, card, golden : mapping
+    card, golden : mapping
         As they stand in the JSON files of the same names.
+    availability : AvailabilityModel
+        Of injury and systemic episodes.
+    readings : mapping of component to ReadingModel
+        What the next test will show.
     digest : str
         SHA-256 over the manifest: the identity of the content.
     version : str
@@ -66,10 +74,10 @@ class Bundle:
     components: Mapping[str, ComponentModel]
     specs: Mapping[str, TestSpec]
     contract: FeatureContract
-    calibration: Mapping[str, Any]
-    adaptation: Mapping[str, Any]
     card: Mapping[str, Any]
     golden: Mapping[str, Any]
+    availability: AvailabilityModel
+    readings: Mapping[str, ReadingModel] = field(default_factory=dict)
     digest: str = ""
     version: str = ""
     tables: ReadOffCache = field(default_factory=ReadOffCache, repr=False, compare=False)
@@ -93,17 +101,23 @@ class Bundle:
 def save_bundle(bundle: Bundle, path: Path) -> str:
     """Write `bundle` to the folder `path`, whole or not at all, and return its digest."""
     with writing_folder(path) as folder:
-        for name, model in bundle.components.items():
-            text = model.curve.booster.model_to_string()
-            (folder / f"{name}.lgb.txt").write_text(text, encoding="utf-8")
-        components = {name: _component_json(model) for name, model in bundle.components.items()}
+        if bundle.availability.trees is not None:
+            text = bundle.availability.trees.booster.model_to_string()
+            (folder / TREES_OF_ABSENCES).write_text(text, encoding="utf-8")
+        for name, reading in bundle.readings.items():
+            for part in ("centre", "width"):
+                text = getattr(reading, part).model_to_string()
+                (folder / f"{name}.reading_{part}.lgb.txt").write_text(text, encoding="utf-8")
+        components = {n: _component_json(folder, m) for n, m in bundle.components.items()}
         specs = {name: spec.model_dump(mode="json") for name, spec in bundle.specs.items()}
         (folder / "contract.json").write_text(bundle.contract.to_json(), encoding="utf-8")
         for name, content in {
             "components": components,
             "tests": specs,
-            "calibration": bundle.calibration,
-            "adaptation": bundle.adaptation,
+            "calibration": {n: _calibration_json(m) for n, m in bundle.components.items()},
+            "adaptation": {n: m.offsets.as_json() for n, m in bundle.components.items()},
+            AVAILABILITY: bundle.availability.as_json(),
+            "readings": {n: reading.as_json() for n, reading in bundle.readings.items()},
             "card": bundle.card,
             "golden": bundle.golden,
         }.items():
@@ -129,17 +143,20 @@ def load_bundle(path: Path) -> Bundle:
         contract = FeatureContract.from_json(_text(path, "contract.json"))
         specs = {k: TestSpec.model_validate(v) for k, v in _json(path, "tests.json").items()}
         entries = _json(path, "components.json")
+        offsets, calibration = _json(path, "adaptation.json"), _json(path, "calibration.json")
         components: dict[str, ComponentModel] = {
-            n: _component(path, n, entries[n]) for n in COMPONENTS if n in entries
+            n: _component(path, n, entries[n], offsets[n], calibration[n])
+            for n in COMPONENTS
+            if n in entries
         }
         bundle = Bundle(
             components,
             specs,
             contract,
-            calibration=_json(path, "calibration.json"),
-            adaptation=_json(path, "adaptation.json"),
             card=_json(path, "card.json"),
             golden=_json(path, "golden.json"),
+            availability=_availability(path),
+            readings={n: _reading(path, n, r) for n, r in _json(path, "readings.json").items()},
             digest=digest,
             version=_version(path, digest),
         )
@@ -184,13 +201,11 @@ def verify(path: Path) -> str:
     return _sha256(path / MANIFEST)
 
 
-def _component_json(model: ComponentModel) -> dict[str, Any]:
+def _component_json(folder: Path, model: ComponentModel) -> dict[str, Any]:
+    """Write the boosters of `model` to `folder` and return the rest of it."""
     return {
+        **write_curve(folder, model.component, model.curve, model.grid, model.measurement),
         "index_test": model.index_test,
-        "offset": model.curve.offset.tolist(),
-        "spread": model.curve.spread.tolist(),
-        "grid": {name: getattr(model.grid, name).tolist() for name in CurveGrid.__slots__},
-        "measurement": asdict(model.measurement),
         "follow_up_h": model.follow_up_h,
         "seen_low": _nullable(model.seen_low),
         "seen_high": _nullable(model.seen_high),
@@ -199,20 +214,45 @@ def _component_json(model: ComponentModel) -> dict[str, Any]:
     }
 
 
-def _component(path: Path, name: Component, entry: Mapping[str, Any]) -> ComponentModel:
-    booster = lgb.Booster(model_str=_text(path, f"{name}.lgb.txt"))
+def _calibration_json(model: ComponentModel) -> dict[str, Any]:
+    return {"groups": model.calibration.as_json(), "clearance": model.clearance.as_json()}
+
+
+def _component(
+    path: Path, name: Component, entry: Mapping[str, Any], offsets: Mapping[str, Any],
+    calibration: Mapping[str, Any],
+) -> ComponentModel:  # fmt: skip
+    curve, grid, measurement = read_curve(path, name, entry)
     return ComponentModel(
         component=name,
         index_test=entry["index_test"],
-        curve=BoostedCurve(booster, np.array(entry["offset"]), np.array(entry["spread"])),
-        grid=CurveGrid(**{k: np.array(v, np.float64) for k, v in entry["grid"].items()}),
-        measurement=Measurement(**entry["measurement"]),
+        curve=curve,
+        grid=grid,
+        measurement=measurement,
+        offsets=OffsetPrior.from_json(offsets),
+        calibration=Calibration.from_json(calibration["groups"]),
+        clearance=Clearance.from_json(calibration["clearance"]),
         follow_up_h=entry["follow_up_h"],
         seen_low=np.array(entry["seen_low"], np.float64),
         seen_high=np.array(entry["seen_high"], np.float64),
         athletes_n=entry["athletes_n"],
         episodes_n=entry["episodes_n"],
     )
+
+
+def _availability(path: Path) -> AvailabilityModel:
+    content, booster = _json(path, f"{AVAILABILITY}.json"), None
+    if content["columns"] is not None:
+        booster = lgb.Booster(model_str=_text(path, TREES_OF_ABSENCES))
+    return AvailabilityModel.from_json(content, booster)
+
+
+def _reading(path: Path, name: str, entry: Mapping[str, Any]) -> ReadingModel:
+    trees = [
+        lgb.Booster(model_str=_text(path, f"{name}.reading_{part}.lgb.txt"))
+        for part in ("centre", "width")
+    ]
+    return ReadingModel.from_json(entry, *trees)
 
 
 def _nullable(values: Floats) -> list[float | None]:

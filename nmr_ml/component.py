@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.calibration import group_names
 from nmr_ml.posterior import read, recovery_quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nmr_ml.adaptation import OffsetPrior, Offsets
+    from nmr_ml.calibration import Calibration
+    from nmr_ml.clearance import Clearance
     from nmr_ml.curve import CurveGrid
     from nmr_ml.labels import Followed
     from nmr_ml.latent import BoostedCurve
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from nmr_ml.testspec import Component
 
     Floats = NDArray[np.float64]
+    Objects = NDArray[np.object_]
 
 #: The nominal level of the interval and the quantiles that bound it.
 INTERVAL_LEVEL = 0.8
@@ -42,6 +47,10 @@ class ComponentModel:
     grid : CurveGrid
     measurement : Measurement
         How its tests are to be read.
+    offsets : OffsetPrior
+        How athletes and teams differ.
+    calibration : Calibration
+    clearance : Clearance
     follow_up_h : float, h
         The tests it learnt from lie within these hours of the clock start.
     seen_low, seen_high : float64 arrays, shape (n_features,)
@@ -55,6 +64,9 @@ class ComponentModel:
     curve: BoostedCurve
     grid: CurveGrid
     measurement: Measurement
+    offsets: OffsetPrior
+    calibration: Calibration
+    clearance: Clearance
     follow_up_h: float
     seen_low: Floats
     seen_high: Floats
@@ -87,19 +99,73 @@ class Answers:
     deficit: Floats
 
 
-def answer(
-    model: ComponentModel, table: ReadOff, X: Floats, seen: Followed, at_h: Floats
-) -> Answers:
-    """Return recovery times, probabilities at `at_h` (n, n_hours) and deficits by row of X."""
-    means = model.curve.means(X)
-    seen = model.measurement.read(seen)
-    return Answers(*read(table, means, model.curve.spread, seen, LEVELS, at_h, LEVELS))
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed of the curves of a batch of episodes before their own tests, and the tests.
+
+    Parameters
+    ----------
+    means, spreads : float64 arrays, shape (n, 2)
+        Of log amplitude and log tau.
+    seen : Followed
+        The tests known so far, as they are to be read.
+    calibrated : bool array, shape (n,)
+        Whether enough held-out athletes like this one have checked the interval.
+    """
+
+    means: Floats
+    spreads: Floats
+    seen: Followed
+    calibrated: NDArray[np.bool_]
+
+
+def prior_of(
+    model: ComponentModel, X: Floats, seen: Followed, offsets: Offsets, sex: Objects
+) -> Prior:
+    """Return the prior from features, the athlete's earlier episodes and calibration.
+
+    Parameters
+    ----------
+    X : float64 array, shape (n, n_features)
+    seen : Followed
+        The tests of each episode known so far.
+    offsets : Offsets
+        From `nmr_ml.adaptation.athlete_offsets`.
+    sex : object array of str, shape (n,)
+    """
+    means, spreads, calibrated = model.calibration.correct(
+        model.curve.means(X) + offsets.mean,
+        np.hypot(offsets.within, offsets.spread),
+        group_names(sex, offsets.episodes_n),
+    )
+    return Prior(means, spreads, offsets.read(model.measurement.read(seen)), calibrated)
+
+
+def answer(prior: Prior, table: ReadOff, at_h: Floats) -> Answers:
+    """Return recovery times, probabilities at `at_h` (n, n_hours) and deficits by row."""
+    return Answers(*read(table, prior.means, prior.spreads, prior.seen, LEVELS, at_h, LEVELS))
+
+
+def clearance_hours(model: ComponentModel, prior: Prior, table: ReadOff, risk: float) -> Floats:
+    """Return when each episode is cleared at `risk`, shape (n,), h; see `nmr_ml.clearance`.
+
+    NaN where no level holds that risk. The guarantee is for the clock start; once tests of the
+    episode are seen the same level is used on what they leave.
+    """
+    level = model.clearance.level(risk)
+    if level is None:
+        return np.full(len(prior.means), np.nan)
+    none = np.zeros((len(prior.means), 0))
+    hours, _ = recovery_quantiles(
+        table, prior.means, prior.spreads, prior.seen, np.array([level]), none
+    )
+    return hours[:, 0]
 
 
 def drivers(
-    model: ComponentModel, table: ReadOff, x: Floats, seen: Followed, median_h: float
+    model: ComponentModel, table: ReadOff, x: Floats, prior: Prior, k: int, median_h: float
 ) -> list[tuple[int, float]]:
-    """Return (feature, ratio of hours) of the features that move this prediction most.
+    """Return (feature, ratio of hours) of the features that move prediction `k` most.
 
     The ratio is the median over what it would be with the feature's exact tree contribution to
     log amplitude and log tau taken away; the tests seen stay as they are. A feature without which
@@ -108,19 +174,20 @@ def drivers(
     Parameters
     ----------
     x : float64 array, shape (1, n_features)
+        Row `k` of what `prior` was made from.
     """
     if not 0 < median_h < np.inf:
         return []
-    mean = model.curve.means(x)
     parts = model.curve.contributions(x)[0]
     moved = np.flatnonzero(np.abs(parts).sum(axis=1) > 0)
     if not moved.size:
         return []
+    same = np.full(moved.size, k)
     without, _ = recovery_quantiles(
         table,
-        mean - parts[moved],
-        model.curve.spread,
-        model.measurement.read(seen).take(np.zeros(moved.size, np.int64)),
+        prior.means[same] - parts[moved],
+        prior.spreads[same],
+        prior.seen.take(same),
         np.array([0.5]),
         np.zeros((moved.size, 0)),
     )

@@ -121,6 +121,14 @@ def _invented() -> Cohort:
                 "specimen": "serum",
             }
         ),
+        "episodes": pd.DataFrame(
+            {
+                **who,
+                "episode_id": ["golden-injury", "golden-systemic"],
+                "kind": ["injury", "systemic"],
+                "onset_at": [training[-4] + pd.Timedelta(hours=18), days[-3] + morning],
+            }
+        ),
     }
     cohort, _ = canonical_cohort("golden", "UTC", raw, now=AS_OF)
     return cohort

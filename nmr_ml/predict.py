@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nmr_ml.baseline import rested_baselines
+from nmr_ml.absence_answers import Asked, ends_known, fill_absences, too_few, unlearnt
 from nmr_ml.cohort import Warned
-from nmr_ml.component import INTERVAL_LEVEL, answer, drivers
+from nmr_ml.component import INTERVAL_LEVEL, answer, clearance_hours, drivers, prior_of
 from nmr_ml.confidence import labelled_before, tier
-from nmr_ml.curve import LAST_H
 from nmr_ml.episodes import find_episodes
 from nmr_ml.errors import DataError, UsageError
 from nmr_ml.features.engine import completeness
 from nmr_ml.history import NEVER_S, build_history
 from nmr_ml.inputs import may_be_minor, model_inputs
 from nmr_ml.labels import followed_tests
+from nmr_ml.past import known_offsets
 from nmr_ml.posterior import CURVE_H
 from nmr_ml.reasons import Abstain, Notice
 from nmr_ml.redflags import red_flagged
+from nmr_ml.tables import SEXES
 from nmr_ml.targets import at_landmarks, at_moment, expand, of_episode
 from nmr_ml.testspec import AVAILABILITY, COMPONENTS
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.bundle import Bundle
     from nmr_ml.cohort import Cohort
-    from nmr_ml.component import Answers, ComponentModel
+    from nmr_ml.component import Answers, ComponentModel, Prior
     from nmr_ml.episodes import Episodes
     from nmr_ml.history import History
     from nmr_ml.labels import Followed
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 #: Hours after the clock start of the `p_*` and `deficit_*` columns.
 P_H = (24.0, 48.0, 72.0, 96.0)
 DEFICIT_H = (24.0, 48.0, 72.0)
+#: Of a longer time, a century, no date is given.
+LATEST_H = 876_000.0
 #: Groups whose values decide whether a query is like the training data.
 WATCHED_GROUPS = ("load",)
 NUMBERS = (
@@ -64,11 +67,14 @@ COLUMNS = (
     "model_name", "model_version", "contract_hash",
 )  # fmt: skip
 
+#: Added where a risk is asked for.
+CLEARANCE = "clearance_h"
+
 _MESSAGES = {
     Notice.NOT_MEDICAL: "Estimates training readiness of healthy athletes for wellness and "
     "performance use. Not a medical device; it does not clear anybody to play.",
-    Notice.NOT_CALIBRATED: "The interval comes from the model alone and has not been calibrated "
-    "on held-out athletes.",
+    Notice.NOT_CALIBRATED: "Some intervals come from the model alone: too few held-out athletes of "
+    "the same sex and history have checked them.",
     Notice.RATINGS_ONLY: "Hours for the perceptual component are those of a questionnaire; as "
     "hours of neuromuscular recovery they are biased.",
     Notice.EXTRAPOLATED: "Some times lie beyond the follow-up the model learnt from.",
@@ -95,6 +101,8 @@ class Options:
         Components that are not named keep the δ of their index test; the key ``*`` names all.
     drivers, curves : bool
         Whether to work out what moves each number, and the whole recovery curve.
+    risk : float or None, from 0 to 1
+        Adds the column ``clearance_h`` at this risk of clearing too early (`nmr_ml.clearance`).
     """
 
     landmarks_h: tuple[float, ...] = (0.0,)
@@ -103,6 +111,7 @@ class Options:
     deltas: Mapping[str, float] = field(default_factory=dict)
     drivers: bool = False
     curves: bool = False
+    risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,8 @@ class Predictions:
     ----------
     frame : DataFrame with `COLUMNS`
     curves : list of lists of ``{"h", "p", "deficit", "deficit_lower", "deficit_upper"}``
-        One list per row, empty where the model abstained and where no curves were asked for.
+        One list per row, empty where the model abstained and where no curves were asked for. Of
+        `availability` the deficits are NaN.
     warnings : tuple of Warned
     superseded : int
     """
@@ -122,6 +132,28 @@ class Predictions:
     curves: list[list[dict[str, float]]]
     warnings: tuple[Warned, ...]
     superseded: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What a batch of queries asks, and all that was looked up to answer them."""
+
+    bundle: Bundle
+    history: History
+    episodes: Episodes
+    queries: Queries
+    X: Floats
+    seen: Followed
+    options: Options
+
+    def prior(self, model: ComponentModel, rows: Ints) -> Prior:
+        """Return the prior of the queries at `rows`, which are of the component of `model`."""
+        queries, seen = self.queries.take(rows), self.seen.take(rows)
+        offsets = known_offsets(
+            model, self.history, self.episodes, queries, seen, self.bundle.specs
+        )
+        sex = np.array(SEXES, object)[self.history.person["sex"][queries.athlete].astype(int)]
+        return prior_of(model, self.X[rows], seen, offsets, sex)
 
 
 def parse_deltas(text: str) -> dict[str, float]:
@@ -149,6 +181,23 @@ def parse_deltas(text: str) -> dict[str, float]:
     return deltas
 
 
+def check_risk(risk: float | None) -> float | None:
+    """Return `risk` where it is one.
+
+    Raises
+    ------
+    UsageError
+        ``risk_invalid``.
+    """
+    if risk is not None and not 0 < risk < 1:
+        raise UsageError(
+            "risk_invalid",
+            f"--risk {risk} is not understood, expected a number between 0 and 1.",
+            "0.05 accepts that 5 % of an athlete's tests come after clearance and read impaired.",
+        )
+    return risk
+
+
 def predict(bundle: Bundle, cohort: Cohort, options: Options) -> Predictions:
     """Return predictions for the episodes of `cohort` that `options` ask about.
 
@@ -157,26 +206,55 @@ def predict(bundle: Bundle, cohort: Cohort, options: Options) -> Predictions:
     DataError
         ``no_episode`` where nothing is there to predict.
     """
-    history = build_history(cohort, tuple(sorted(bundle.specs)))
+    return predict_history(bundle, build_history(cohort, tuple(sorted(bundle.specs))), options)
+
+
+def predict_history(bundle: Bundle, history: History, options: Options) -> Predictions:
+    """Return what `predict` does, for a cohort whose history is there already.
+
+    ``history.test_names`` are the sorted names of ``bundle.specs``.
+    """
     episodes = find_episodes(history)
-    queries, superseded = _ask(bundle, history, episodes, options)
+    queries, superseded = ask(bundle, history, episodes, options)
     X = model_inputs(history, queries, bundle.specs)
-    reasons = _reasons(bundle, history, episodes, queries)
+    reasons = abstentions(bundle, history, episodes, queries)
     seen = followed_tests(history, queries, bundle.specs)
-    columns = _identity(bundle, history, episodes, queries)
-    columns |= _numbers(bundle, queries, X, seen, reasons, options)
-    baselines = rested_baselines(history, queries, bundle.specs)
-    columns["confidence"] = tier(labelled_before(history, queries, baselines))
+    absent = _absent(episodes, queries)
+    labelled = labelled_before(history, queries, seen.baselines)
+    labelled[absent.rows] = ends_known(history, absent)
+    case = _Case(bundle, history, episodes, queries, X, seen, options)
+    columns = identity(bundle, history, episodes, queries)
+    columns |= _numbers(case, reasons, absent)
+    columns["confidence"] = tier(labelled)
     columns["completeness"] = completeness(X, bundle.contract)
     curves = columns.pop("curve")
-    frame = pd.DataFrame({name: columns[name] for name in COLUMNS})
+    named = COLUMNS if options.risk is None else (*COLUMNS, CLEARANCE)
+    frame = pd.DataFrame({name: columns[name] for name in named})
+    unchecked = bool((~columns["calibrated"] & (frame["status"] == "ok")).any())
     hidden = bool((may_be_minor(history, queries) & _labs_known(history, queries)).any())
-    return Predictions(frame, list(curves), _warnings(frame, hidden=hidden), superseded)
+    unknown = frame.loc[frame["reason"] == Abstain.TOO_LITTLE_DATA.value, "kind"]
+    warnings = _warnings(frame, hidden=hidden, unchecked=unchecked) + too_few(
+        bundle.availability, set(unknown)
+    )
+    return Predictions(frame, list(curves), warnings, superseded)
 
 
-def _ask(
+def _absent(episodes: Episodes, queries: Queries) -> Asked:
+    """Return the queries about injury and systemic episodes."""
+    rows = np.flatnonzero(queries.session < 0)
+    return Asked(rows, episodes.event[queries.episode[rows]], queries.as_of_s[rows])
+
+
+def ask(
     bundle: Bundle, history: History, episodes: Episodes, options: Options
 ) -> tuple[Queries, int]:
+    """Return the queries that `options` ask about, and how many episodes are superseded.
+
+    Raises
+    ------
+    DataError
+        ``no_episode`` where nothing is there to predict.
+    """
     if options.as_of is None:
         targets = at_landmarks(episodes, options.landmarks_h)
     else:
@@ -196,17 +274,20 @@ def _ask(
     return expand(targets, episodes, history, index_tests), targets.superseded
 
 
-def _reasons(bundle: Bundle, history: History, episodes: Episodes, queries: Queries) -> Objects:
+def abstentions(bundle: Bundle, history: History, episodes: Episodes, queries: Queries) -> Objects:
     """Return why a query gets no numbers, or None."""
     reasons = np.full(len(queries), None, dtype=object)
     exertion = queries.session >= 0
     load = history.sessions.columns["session_load_au"]
     missing = np.zeros(len(queries), dtype=bool)
     missing[exertion] = np.isnan(load[queries.session[exertion]])
-    learnt = np.array([c in bundle.components for c in COMPONENTS] + [False])
+    learnt = np.array([c in bundle.components for c in COMPONENTS] + [True])
     # The last one that applies is the one that is told: a red flag above all.
     reasons[~learnt[queries.component]] = Abstain.COMPONENT_NOT_LEARNT.value
     reasons[missing] = Abstain.LOAD_MISSING.value
+    absent = np.flatnonzero(~exertion)
+    kinds = episodes.kinds[queries.episode[absent]]
+    reasons[absent[unlearnt(bundle.availability, kinds)]] = Abstain.TOO_LITTLE_DATA.value
     reasons[episodes.known_s[queries.episode] > queries.as_of_s] = Abstain.SESSION_NOT_KNOWN.value
     flagged = red_flagged(history, queries.athlete, queries.as_of_s)
     reasons[flagged] = Abstain.RED_FLAG.value
@@ -221,9 +302,10 @@ def _labs_known(history: History, queries: Queries) -> Bools:
     return np.asarray(first[queries.athlete] <= queries.as_of_s)
 
 
-def _identity(
+def identity(
     bundle: Bundle, history: History, episodes: Episodes, queries: Queries
 ) -> dict[str, Any]:
+    """Return the columns that say what a row is about and who answers."""
     names = np.array([*COMPONENTS, AVAILABILITY], dtype=object)
     tests = np.array([*history.test_names, None], dtype=object)
     perceptual = names[queries.component] == "perceptual"
@@ -243,15 +325,14 @@ def _identity(
     }
 
 
-def _numbers(
-    bundle: Bundle, queries: Queries, X: Floats, seen: Followed, reasons: Objects, options: Options
-) -> dict[str, Any]:
+def _numbers(case: _Case, reasons: Objects, absent: Asked) -> dict[str, Any]:
     """Return every column that the models compute, null where `reasons` has one."""
-    n = len(queries)
+    bundle, queries, options, n = case.bundle, case.queries, case.options, len(case.queries)
     columns: dict[str, Any] = {name: np.full(n, np.nan) for name in NUMBERS}
     for name in ("curve", "drivers", "delta_unit"):
         columns[name] = np.full(n, None, dtype=object)
-    for name in ("extrapolated", "out_of_distribution", "upper_unbounded"):
+    columns[CLEARANCE] = np.full(n, np.nan)
+    for name in ("extrapolated", "out_of_distribution", "upper_unbounded", "calibrated"):
         columns[name] = np.zeros(n, dtype=bool)
     answered = np.array([reason is None for reason in reasons], dtype=bool)
     watched = np.isin(bundle.contract.groups, WATCHED_GROUPS)
@@ -259,11 +340,15 @@ def _numbers(
         of_component = queries.component == COMPONENTS.index(model.component)
         rows = np.flatnonzero(of_component & answered)
         if rows.size:
-            _fill(columns, rows, bundle, model, queries, X, seen.take(rows), options)
-            columns["out_of_distribution"][rows] = model.out_of_distribution(X[rows], watched)
+            _fill(columns, rows, case, model)
+            columns["out_of_distribution"][rows] = model.out_of_distribution(case.X[rows], watched)
         spec = bundle.specs[model.index_test]
         columns["delta_unit"][of_component] = spec.delta_unit
         columns["delta"][of_component] = _delta(spec.delta, name, options)
+    fill_absences(
+        columns, absent.where(answered[absent.rows]), bundle.availability, case.history,
+        bundle.specs, bundle.contract, p_h=P_H, curves=options.curves, drivers=options.drivers,
+    )  # fmt: skip
     for row in range(n):
         if columns["curve"][row] is None:
             columns["curve"][row] = []
@@ -278,16 +363,18 @@ def _delta(default: float, component: str, options: Options) -> float:
     return options.deltas.get(component, options.deltas.get("*", default))
 
 
-def _fill(
-    columns: dict[str, Any], rows: Ints, bundle: Bundle, model: ComponentModel,
-    queries: Queries, X: Floats, seen: Followed, options: Options,
-) -> None:  # fmt: skip
+def _fill(columns: dict[str, Any], rows: Ints, case: _Case, model: ComponentModel) -> None:
+    bundle, queries, options = case.bundle, case.queries, case.options
     delta = _delta(bundle.specs[model.index_test].delta, model.component, options)
     hours = CURVE_H if options.curves else DEFICIT_H
     table = bundle.tables.get(model.component, model.grid, delta, hours)
     since_h = (queries.as_of_s[rows] - queries.clock_start_s[rows]) / 3600.0
     at_h = np.column_stack([since_h, np.tile([*P_H, *hours], (rows.size, 1))])
-    found = answer(model, table, X[rows], seen, at_h)
+    prior = case.prior(model, rows)
+    found = answer(prior, table, at_h)
+    columns["calibrated"][rows] = prior.calibrated
+    if options.risk is not None:
+        columns[CLEARANCE][rows] = clearance_hours(model, prior, table, options.risk)
     median = found.recovery[:, 1]
     columns["lower_h"][rows], columns["upper_h"][rows] = found.recovery[:, 0], found.recovery[:, 2]
     columns["recovery_h"][rows] = median
@@ -302,7 +389,7 @@ def _fill(
         if options.curves:
             columns["curve"][row] = _curve(found, k, 1 + len(P_H))
         if options.drivers:
-            columns["drivers"][row] = _drivers(bundle, model, table, X[row], seen, k, median[k])
+            columns["drivers"][row] = _drivers(case, model, table, row, prior, k, median[k])
 
 
 def _curve(found: Answers, k: int, first: int) -> list[dict[str, float]]:
@@ -319,23 +406,23 @@ def _curve(found: Answers, k: int, first: int) -> list[dict[str, float]]:
 
 
 def _drivers(
-    bundle: Bundle, model: ComponentModel, table: ReadOff, x: Floats, seen: Followed, k: int,
+    case: _Case, model: ComponentModel, table: ReadOff, row: int, prior: Prior, k: int,
     median: float,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    one = np.array([k])
+    x, contract = case.X[row], case.bundle.contract
     return [
         {
-            "group": bundle.contract.groups[feature],
-            "feature": bundle.contract.names[feature],
+            "group": contract.groups[feature],
+            "feature": contract.names[feature],
             "value": None if np.isnan(x[feature]) else float(x[feature]),
             "ratio": float(ratio),
         }
-        for feature, ratio in drivers(model, table, x[None, :], seen.take(one), median)
+        for feature, ratio in drivers(model, table, x[None, :], prior, k, median)
     ]
 
 
 def _recovered_at(clock_start_s: Ints, hours: Floats) -> pd.Series[pd.Timestamp]:
-    known = np.isfinite(hours) & (hours <= LAST_H)
+    known = hours <= LATEST_H
     at = clock_start_s + np.round(np.where(known, hours, 0.0) * 3600).astype(np.int64)
     return _utc(at).where(pd.Series(known))
 
@@ -354,11 +441,11 @@ def _utc(at_s: Ints) -> pd.Series[pd.Timestamp]:
     return pd.Series(at_s.astype("datetime64[s]").astype("datetime64[us]")).dt.tz_localize("UTC")
 
 
-def _warnings(frame: pd.DataFrame, *, hidden: bool) -> tuple[Warned, ...]:
+def _warnings(frame: pd.DataFrame, *, hidden: bool, unchecked: bool) -> tuple[Warned, ...]:
     ok = frame["status"] == "ok"
     applies = {
         Notice.NOT_MEDICAL: True,
-        Notice.NOT_CALIBRATED: bool(ok.any()),
+        Notice.NOT_CALIBRATED: unchecked,
         Notice.RATINGS_ONLY: bool((ok & (frame["evidence"] == "ratings_only")).any()),
         Notice.EXTRAPOLATED: bool(frame["extrapolated"].any()),
         Notice.MINOR_ENDOCRINE_IGNORED: hidden,

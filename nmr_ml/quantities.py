@@ -70,18 +70,19 @@ def canonical_labs(frame: pd.DataFrame, sex: pd.Series, rows: Mask) -> Converted
     whose = sex.reindex(frame["athlete_id"]).fillna("unknown")
     keys = [frame[name] for name in ("analyte", "specimen", "unit")]
     low = frame["below_loq"].fillna(False).to_numpy(dtype=np.bool_)
-    return _converted(frame, [*keys, whose], _lab, rows, unbounded_below=low)
+    return _converted(frame, [*keys, whose], quantity_of_lab, rows, unbounded_below=low)
 
 
 def canonical_tests(frame: pd.DataFrame, rows: Mask) -> Converted:
     """Return the test values in the units of ``configs/tests.yaml``; see `canonical_labs`."""
     keys = [frame["test"], frame["unit"]]
     nothing = np.zeros(len(frame), dtype=np.bool_)
-    return _converted(frame, keys, _test, rows, unbounded_below=nothing)
+    return _converted(frame, keys, quantity_of_test, rows, unbounded_below=nothing)
 
 
 @lru_cache(maxsize=4096)
-def _lab(analyte: str, specimen: str, unit: str, sex: str) -> Quantity:
+def quantity_of_lab(analyte: str, specimen: str, unit: str, sex: str) -> Quantity:
+    """Return how a laboratory value is read."""
     spec = shipped_analytes()[analyte]
     to_canonical = spec.to_canonical(unit)
     if to_canonical is None:
@@ -102,7 +103,8 @@ def _lab(analyte: str, specimen: str, unit: str, sex: str) -> Quantity:
 
 
 @lru_cache(maxsize=4096)
-def _test(test: str, unit: str | None) -> Quantity:
+def quantity_of_test(test: str, unit: str | None) -> Quantity:
+    """Return how the value of a test is read; a test that is not known has a problem."""
     spec = shipped_testspecs().get(test)
     if spec is None:
         return Quantity(Quarantine.UNKNOWN_CATEGORY, f"Known: {', '.join(shipped_testspecs())}.")

@@ -106,6 +106,7 @@ class Notice(StrEnum):
     RATINGS_ONLY = "ratings_only"
     EXTRAPOLATED = "extrapolated"
     COLD_START = "cold_start"
+    TOO_FEW_EPISODES = "too_few_episodes"
     SHORT_HISTORY = "short_history"
     NOT_CALIBRATED = "not_calibrated"
     OUT_OF_DISTRIBUTION = "out_of_distribution"

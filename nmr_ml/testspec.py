@@ -12,7 +12,7 @@ from nmr_ml import configs
 from nmr_ml.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -49,8 +49,26 @@ class TestSpec(BaseModel):
 
     def typical_error(self, trials_n: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the typical error of a test day, by the number of trials averaged (NaN: usual)."""
-        trials = np.where(np.isnan(trials_n), float(self.trials_n), trials_n)
-        return np.sqrt(self.between_day_te**2 + self.trial_te**2 / trials)
+        return typical_errors((self,), np.zeros(trials_n.shape, np.int64), trials_n)
+
+
+def typical_errors(
+    specs: Sequence[TestSpec], code: NDArray[np.int64], trials_n: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the typical error of each test day, on the scale of its test.
+
+    Parameters
+    ----------
+    specs : sequence of TestSpec
+    code : int64 array
+        Position of the test in `specs`; -1 for none of them, which gives NaN.
+    trials_n : float64 array of the same shape
+        Trials averaged; NaN means as many as usual.
+    """
+    parts = [(s.between_day_te**2, s.trial_te**2, float(s.trials_n)) for s in specs]
+    between, trial, usual = np.array([*parts, (np.nan, np.nan, np.nan)]).T
+    trials = np.where(np.isnan(trials_n), usual[code], trials_n)
+    return np.asarray(np.sqrt(between[code] + trial[code] / trials), np.float64)
 
 
 def load_testspecs(override: Path | None = None) -> Mapping[str, TestSpec]:

@@ -11,7 +11,7 @@ from nmr_ml.episodes import EXERTION, find_episodes
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.history import NEVER_S, build_history
 from nmr_ml.inputs import model_inputs
-from nmr_ml.labels import censor_reasons, followed_tests, index_tests, label_states
+from nmr_ml.labels import censor_reasons, index_tests, label_states, whole_follow_up
 from nmr_ml.reasons import Censor, NoLabel
 from nmr_ml.targets import at_landmarks, expand
 from nmr_ml.testspec import AVAILABILITY, COMPONENTS
@@ -44,7 +44,7 @@ def training_frame(
     episodes = find_episodes(history)
     tests = index_tests(history, specs)
     queries = expand(at_landmarks(episodes, landmarks_h), episodes, history, tests)
-    followed = followed_tests(history, queries, specs, whole_follow_up=True)
+    followed = whole_follow_up(history, queries, specs)
     features = pd.DataFrame(
         model_inputs(history, queries, specs), columns=list(feature_contract().names)
     )

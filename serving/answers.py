@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from nmr_ml.predict import CLEARANCE
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -68,8 +70,10 @@ SCHEMA = pa.schema(
 
 def table(frame: pd.DataFrame) -> pa.Table:
     """Return predictions as an Arrow table: NaN and NaT are null, +inf stays."""
-    arrays = [_array(frame[field.name], field.type) for field in SCHEMA]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    asked = CLEARANCE in frame
+    schema = SCHEMA.append(pa.field(CLEARANCE, pa.float64())) if asked else SCHEMA
+    arrays = [_array(frame[field.name], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:

@@ -127,9 +127,11 @@ def model_document(bundle: Bundle) -> dict[str, Any]:
         "contract_hash": bundle.contract_hash,
         "sha256": bundle.digest,
         "trained_on": bundle.card["trained_on"],
-        # Null while the intervals are the model's own and no held-out athletes have checked them.
-        "calibrated_coverage": bundle.calibration.get("coverage"),
-        "calibration": bundle.calibration,
+        "calibrated_coverage": {
+            name: card["held_out"]["coverage_80"]["score"]["model"]["value"]
+            for name, card in bundle.card["components"].items()
+        },
+        "calibration": {n: model.calibration.as_json() for n, model in bundle.components.items()},
         "interval_level": INTERVAL_LEVEL,
         "delta": {
             name: {

@@ -35,6 +35,10 @@ def score(
         str | None, typer.Option(help="Smallest deficit that counts: 2.6 or power=2.6,central=2.")
     ] = None,
     drivers: Annotated[bool, typer.Option("--drivers", help="Say what moves each number.")] = False,
+    risk: Annotated[
+        float | None,
+        typer.Option(help="Add clearance_h, after which at most this share of tests is impaired."),
+    ] = None,
     bucket_athletes: Annotated[int, typer.Option(min=1, hidden=True)] = 200,
     as_json: AsJson = False,
 ) -> None:
@@ -51,12 +55,12 @@ def score(
     moment = None if as_of is None else _moment(as_of)
     from nmr_ml.bundle import load_bundle
     from nmr_ml.folder import read_description
-    from nmr_ml.predict import Options, parse_deltas
+    from nmr_ml.predict import Options, check_risk, parse_deltas
     from nmr_ml.registry import resolve
     from serving import scoring
 
     deltas = {} if delta is None else parse_deltas(delta)
-    options = Options(hours, moment, deltas=deltas, drivers=drivers)
+    options = Options(hours, moment, deltas=deltas, drivers=drivers, risk=check_risk(risk))
     read_description(cohort)
     bundle = load_bundle(resolve(model))
     manifest = scoring.finished(cohort, out, bundle, options, bucket=bucket_athletes)

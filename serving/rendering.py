@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nmr_ml.reasons import Abstain
+from nmr_ml.testspec import AVAILABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 #: What of the curve and of the drivers fits 80 columns and a short look; the JSON has all.
 SHOWN_H = (0, 12, 24, 36, 48, 72, 96, 120)
+SHOWN_D_H = (0, 48, 96, 168, 336, 504, 672, 1344)
 SHOWN_DRIVERS = 5
 _WHY = {
     Abstain.LOAD_MISSING: "the load of the session is not known",
@@ -73,6 +75,10 @@ def _cells(row: Row) -> tuple[str, ...]:
     upper = "∞" if row["upper_unbounded"] else f"{row['upper_h']:.0f} h"
     chances = (f"{row[name]:.0%}" for name in ("p_now", "p_24h", "p_48h", "p_72h", "p_96h"))
     unit = "%" if row["delta_unit"] == "pct" else " pt"
+    if row["component"] == AVAILABILITY:
+        times = (_d(row["recovery_h"]), f"{_d(row['lower_h'])} – {_d(row['upper_h'])}",
+                 _d(row["remaining_h"]))  # fmt: skip
+        return (*times, *chances, "")
     return (
         _h(row["recovery_h"]),
         f"{row['lower_h']:.0f} – {upper}",
@@ -93,6 +99,8 @@ def _abstentions(rows: Sequence[Row]) -> list[Text]:
 def _details(row: Row) -> list[RenderableType]:
     unit = "%" if row["delta_unit"] == "pct" else "points"
     title = f"{row['component']}: chance of having recovered and deficit in {unit}, by hours"
+    if row["component"] == AVAILABILITY:
+        title = f"{row['component']}: chance that it is over, by days"
     parts: list[RenderableType] = [Text(title), _curve(row)]
     if row["drivers"]:
         parts.append(_drivers(row["drivers"]))
@@ -100,6 +108,11 @@ def _details(row: Row) -> list[RenderableType]:
 
 
 def _curve(row: Row) -> Table:
+    if row["component"] == AVAILABILITY:
+        points = [point for point in row["curve"] if point["h"] in SHOWN_D_H]
+        table = _table("", *(_d(point["h"]) for point in points))
+        table.add_row("  chance", *(f"{point['p']:.0%}" for point in points))
+        return table
     points = [point for point in row["curve"] if point["h"] in SHOWN_H]
     table = _table("", *(f"{point['h']:.0f} h" for point in points))
     table.add_row("  chance", *(f"{point['p']:.0%}" for point in points))
@@ -120,6 +133,12 @@ def _drivers(drivers: Sequence[Row]) -> Table:
 
 def _h(hours: float | None) -> str:
     return "∞" if hours is None else f"{hours:.0f} h"
+
+
+def _d(hours: float) -> str:
+    """Return days, to half a day while they are few."""
+    days = hours / 24
+    return f"{days:.0f} d" if days >= 7 else f"{round(2 * days) / 2:g} d"
 
 
 def _time(text: str) -> str:

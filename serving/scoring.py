@@ -157,6 +157,7 @@ def plan(cohort: Path, bundle: Bundle, options: Options, bucket: int) -> dict[st
         "as_of": options.as_of.astimezone(UTC).isoformat() if options.as_of else None,
         "deltas": dict(sorted(options.deltas.items())),
         "drivers": options.drivers,
+        "risk": options.risk,
         "bucket_athletes": bucket,
     }
 

@@ -61,16 +61,19 @@ def tiny_bundle(sim_cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) ->
     """The folder of a real, quickly trained bundle."""
     from nmr_ml.bundle import save_bundle
     from nmr_ml.testspec import load_testspecs
+    from training.availability import absence_data, fit_availability
     from training.config import load_config
     from training.experiment import assemble, collect, fit_components
+    from training.readings import fit_readings
 
     config = load_config(None, SMALL)
     specs = load_testspecs()
-    fitted, _ = fit_components(
-        collect([sim_cohort], specs, config), specs, config, progress=lambda _: None
-    )
+    data = collect([sim_cohort], specs, config)
+    fitted, _ = fit_components(data, specs, config, progress=lambda _: None)
     path = tmp_path_factory.mktemp("bundles") / "tiny"
-    save_bundle(assemble(fitted, specs, config, []), path)
+    availability = fit_availability([absence_data(sim_cohort, specs)], config)
+    readings = fit_readings([sim_cohort], data, fitted, specs, config)
+    save_bundle(assemble(fitted, specs, config, [], availability, readings), path)
     return path
 
 

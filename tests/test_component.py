@@ -7,8 +7,22 @@ import numpy as np
 import pytest
 from small_cohorts import followed_of
 
-from nmr_ml.component import LEAST_RATIO, LEVELS, MOST_DRIVERS, ComponentModel, answer, drivers
-from nmr_ml.labels import no_tests
+from nmr_ml.adaptation import Offsets
+from nmr_ml.calibration import EVERYONE, Calibration, Correction
+from nmr_ml.clearance import LEVELS as CLEARANCE_LEVELS
+from nmr_ml.clearance import Clearance
+from nmr_ml.component import (
+    LEAST_RATIO,
+    LEVELS,
+    MOST_DRIVERS,
+    ComponentModel,
+    Prior,
+    answer,
+    clearance_hours,
+    drivers,
+    prior_of,
+)
+from nmr_ml.labels import Followed, no_tests
 from nmr_ml.measurement import Measurement
 from nmr_ml.posterior import CURVE_H, ReadOff, read_off, recovery_quantiles
 
@@ -27,15 +41,28 @@ def fitted(bundle: Bundle) -> Fitted:
     return model, read_off(model.grid, bundle.specs[model.index_test].delta, CURVE_H), X
 
 
+def unknown(model: ComponentModel, n: int) -> Offsets:
+    """An athlete of a team that was not learnt from, without an earlier episode."""
+    _, spread, within = model.offsets.of_teams(np.full(n, None, dtype=object))
+    zeros, ones = np.zeros(n), np.ones(n)
+    return Offsets(np.zeros((n, 2)), spread, within, zeros, ones, np.zeros(n, np.int64))
+
+
+def prior(model: ComponentModel, X: np.ndarray, seen: Followed) -> Prior:
+    n = len(X)
+    return prior_of(model, X, seen, unknown(model, n), np.full(n, "female", dtype=object))
+
+
 def test_answers_have_a_row_for_each_query(fitted: Fitted) -> None:
     model, table, X = fitted
     hours = np.tile([0.0, 24.0, 400.0], (60, 1))
-    found = answer(model, table, X, no_tests(60), hours)
+    before = prior(model, X, no_tests(60))
+    found = answer(before, table, hours)
     assert found.recovery.shape == (60, LEVELS.size)
     assert found.probability.shape == hours.shape
     assert found.deficit.shape == (60, len(CURVE_H), LEVELS.size)
     quantiles, chances = recovery_quantiles(
-        table, model.curve.means(X), model.curve.spread, no_tests(60), LEVELS, hours
+        table, before.means, before.spreads, no_tests(60), LEVELS, hours
     )
     assert np.array_equal(found.recovery, quantiles)
     assert np.array_equal(found.probability, chances)
@@ -45,7 +72,7 @@ def test_tests_count_from_above_what_the_baselines_still_hold(fitted: Fitted) ->
     model, table, X = fitted
     seen, none = followed_of([[(24.0, 3.0, 1.0)]]), np.zeros((1, 0))
     hours = [
-        answer(replace(model, measurement=reading), table, X[:1], tests, none).recovery
+        answer(prior(replace(model, measurement=reading), X[:1], tests), table, none).recovery
         for reading, tests in (
             (Measurement(), Measurement(1.0, 2.0).read(seen)),
             (Measurement(1.0, 2.0), seen),
@@ -86,13 +113,14 @@ def test_drivers_are_the_ratio_to_the_hours_without_them(fitted: Fitted) -> None
     told = 0
     for row in range(10):
         x = X[[row]]
-        hours = answer(model, table, x, seen, np.zeros((1, 0))).recovery[0, 1]
-        found = drivers(model, table, x, seen, hours)
+        before = prior(model, x, seen)
+        hours = answer(before, table, np.zeros((1, 0))).recovery[0, 1]
+        found = drivers(model, table, x, before, 0, hours)
         told += len(found)
-        mean, parts = model.curve.means(x), model.curve.contributions(x)[0]
+        parts = model.curve.contributions(x)[0]
         for feature, ratio in found:
             without, _ = recovery_quantiles(
-                table, mean - parts[feature], model.curve.spread, above, np.array([0.5]),
+                table, before.means - parts[feature], before.spreads, above, np.array([0.5]),
                 np.zeros((1, 0)),
             )  # fmt: skip
             assert ratio == hours / without[0, 0]
@@ -106,4 +134,46 @@ def test_drivers_are_the_ratio_to_the_hours_without_them(fitted: Fitted) -> None
 @pytest.mark.parametrize("median", [0.0, np.inf])
 def test_no_hours_have_no_drivers(fitted: Fitted, median: float) -> None:
     model, table, X = fitted
-    assert drivers(model, table, X[:1], no_tests(1), median) == []
+    before = prior(model, X[:1], no_tests(1))
+    assert drivers(model, table, X[:1], before, 0, median) == []
+
+
+def test_the_prior_is_the_trees_moved_by_the_athlete_and_corrected_by_the_group(
+    fitted: Fitted,
+) -> None:
+    model, _, X = fitted
+    some = replace(
+        model,
+        calibration=Calibration(
+            {
+                EVERYONE: Correction(),
+                "female/known": Correction(0.1, 1.5, 40, "calibrated"),
+            }
+        ),
+    )
+    known = Offsets(
+        np.array([[0.2, -0.1]] * 2), np.array([[0.05, 0.06]] * 2),
+        np.tile(model.offsets.within, (2, 1)), np.full(2, 0.5),
+        np.full(2, 0.4), np.array([3, 0]),
+    )  # fmt: skip
+    seen = followed_of([[(24.0, 5.0, 1.0)], []], 2.0)
+    found = prior_of(some, X[:2], seen, known, np.full(2, "female", dtype=object))
+    means = [*model.curve.means(X[:2]), 0.2, -0.1]
+    spread = np.hypot(model.offsets.within, [0.05, 0.06])
+    assert found.means == pytest.approx([*means, [0.0, 0.1], [0.0, 0.0]])
+    assert found.spreads == pytest.approx(np.array([1.5 * spread, spread]))
+    assert found.calibrated.tolist() == [True, False]
+    read = model.measurement.read(seen)
+    assert found.seen.deficit == pytest.approx(read.deficit - 0.5 * read.shared_error[0])
+
+
+def test_a_smaller_risk_is_cleared_later_and_none_where_it_cannot_be_held(
+    fitted: Fitted,
+) -> None:
+    model, table, X = fitted
+    falling = np.linspace(0.4, 0.0, CLEARANCE_LEVELS.size)
+    some = replace(model, clearance=Clearance(99, falling))
+    before = prior(some, X, no_tests(60))
+    early, late, never = (clearance_hours(some, before, table, r) for r in (0.3, 0.05, 0.005))
+    assert (late > early).all()
+    assert np.isnan(never).all()

@@ -244,7 +244,7 @@ def test_injuries_are_not_learnt(bundle: Bundle) -> None:
     injury = {"episode_id": "knee", "athlete_id": "a", "kind": "injury", "onset_at": at(-5),
               "known_at": at(-5)}  # fmt: skip
     found = rows(bundle, squad(episodes=[injury])).set_index("episode_id").loc[["knee"]]
-    assert found["reason"].tolist() == ["component_not_learnt"]
+    assert found["reason"].tolist() == ["too_little_data"]
     assert found["component"].tolist() == ["availability"]
     assert found["kind"].tolist() == ["injury"]
     assert found[["index_test", "delta", "delta_unit", *PREDICTED]].isna().all(axis=None)

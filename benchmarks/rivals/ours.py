@@ -1,0 +1,107 @@
+"""The project's model, fitted as it is trained and asked as it predicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.rivals.problem import specs_for
+from benchmarks.rivals.scores import LEVELS
+from nmr_ml.adaptation import Past, athlete_offsets, fit_offsets
+from nmr_ml.component import prior_of
+from nmr_ml.features.contract import feature_contract
+from nmr_ml.labels import no_tests
+from nmr_ml.posterior import read_off, recovery_quantiles
+from training.config import load_config
+from training.fitting import fit_component
+from training.held_out import earlier_episodes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmarks.rivals.method import Answer, Training
+    from benchmarks.rivals.problem import Side
+    from nmr_ml.component import ComponentModel
+    from nmr_ml.labels import Followed
+    from training.dataset import ComponentData
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+
+def at_start(data: ComponentData) -> ComponentData:
+    """Return the episodes of `data` seen at their clock start only."""
+    rows = data.starts
+    return replace(
+        data, X=data.X[rows], landmark_h=data.landmark_h[rows], row_episode=data.row_episode[rows]
+    )
+
+
+def learn(training: Training, *, preset: str = "fast") -> ComponentModel:
+    """Fit the component to features at the clock start."""
+    settings = ("bootstrap=1", f"seed={training.seed}", f"preset={preset}")
+    # Only δ is read from the catalogue; the errors of the tests are in the data.
+    return fit_component(
+        at_start(training.side.data), specs_for(1.0), feature_contract().names,
+        load_config(None, settings),
+    ).model  # fmt: skip
+
+
+def quantiles(
+    model: ComponentModel, side: Side, delta: float, *, seen: Followed | None = None,
+    past: int | None = 0,
+) -> Floats:  # fmt: skip
+    """Return the quantiles of the recovery time at `LEVELS` for each episode.
+
+    Parameters
+    ----------
+    seen : Followed or None
+        Tests of the episodes that are known.
+    past : int or None
+        How many of the athlete's earlier labelled episodes are known, the latest ones; None: all.
+    """
+    X, data = side.X, side.data
+    read = model.measurement.read(data.followed)
+    earlier = latest(*earlier_episodes(data), past)
+    before = Past(read, model.curve.means(X), np.arange(len(side)), *earlier)
+    offsets = athlete_offsets(model.offsets, model.grid, before, read, data.team, data.team)
+    known = no_tests(len(side)) if seen is None else seen
+    prior = prior_of(model, X, known, offsets, side.facts.sex)
+    found, _ = recovery_quantiles(
+        read_off(model.grid, delta), prior.means, prior.spreads, prior.seen, LEVELS,
+        np.zeros((len(side), 0)),
+    )  # fmt: skip
+    return found
+
+
+def latest(offsets: Ints, rows: Ints, most: int | None) -> tuple[Ints, Ints]:
+    """Return the last `most` of each ragged row; None: all."""
+    if most is None:
+        return offsets, rows
+    counts = np.minimum(np.diff(offsets), most)
+    kept = [rows[end - n : end] for end, n in zip(offsets[1:], counts, strict=True)]
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), np.concatenate(kept)
+
+
+def adapted(model: ComponentModel, labelled: Side) -> ComponentModel:
+    """Return `model` with the offsets of the teams of `labelled`, nothing fitted again."""
+    data = labelled.data
+    found = fit_offsets(
+        model.measurement.read(data.followed), model.grid, model.curve.means(labelled.X),
+        np.hypot(model.offsets.within, model.offsets.athlete), data.athlete, data.team, seed=0,
+    )  # fmt: skip
+    return replace(model, offsets=replace(model.offsets, teams=found.teams))
+
+
+def fit_fast(training: Training) -> Answer:
+    """Fit the latent-curve model, one booster."""
+    model = learn(training)
+    return lambda side: quantiles(model, side, training.delta)
+
+
+def fit_accurate(training: Training) -> Answer:
+    """Fit the latent-curve model, a bag of boosters."""
+    model = learn(training, preset="accurate")
+    return lambda side: quantiles(model, side, training.delta)
