@@ -281,7 +281,9 @@ def _posteriors(
 def _over_shared(evidence: Floats) -> Floats:
     """Return log evidence with the baseline error integrated, shape (n, n_nodes, n_nodes)."""
     top = evidence.max(axis=3)
-    return np.asarray(top + np.log(np.exp(evidence - top[..., None]) @ SHARED_WEIGHTS))
+    # Not a matrix product: its last bits depend on how many episodes are asked about at once.
+    mass = sum(w * np.exp(evidence[..., k] - top) for k, w in enumerate(SHARED_WEIGHTS))
+    return np.asarray(top + np.log(mass))
 
 
 def _log_prior() -> Floats:
@@ -290,11 +292,20 @@ def _log_prior() -> Floats:
     return np.asarray(by_offset[:, None, None] + by_offset[:, None] + np.log(SHARED_WEIGHTS))
 
 
+@kept
 def _moments(posterior: Floats, nodes: Floats, axis: int) -> tuple[Floats, Floats]:
     """Return mean and variance along one axis of the nodes, each of shape (n,)."""
-    margin = posterior.sum(axis=tuple(i for i in (1, 2, 3) if i != axis))
-    mean = margin @ nodes
-    return mean, margin @ nodes**2 - mean**2
+    mean, variance = np.empty(posterior.shape[0]), np.empty(posterior.shape[0])
+    for q in range(posterior.shape[0]):
+        first, second = 0.0, 0.0
+        for i in range(posterior.shape[1]):
+            for j in range(posterior.shape[2]):
+                for k in range(posterior.shape[3]):
+                    node = nodes[(i, j, k)[axis - 1]]
+                    first += posterior[q, i, j, k] * node
+                    second += posterior[q, i, j, k] * node**2
+        mean[q], variance[q] = first, second - first**2
+    return mean, variance
 
 
 def athlete_offsets(

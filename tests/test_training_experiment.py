@@ -102,6 +102,5 @@ def test_the_fingerprint_is_of_the_data_and_of_nothing_else(
     assert fingerprint(copy) != fingerprint(sim_cohort_path)
 
 
-def test_the_bundle_abstains_from_what_was_skipped(bundle: Bundle) -> None:
+def test_the_bundle_lacks_what_was_skipped(bundle: Bundle) -> None:
     assert "central" not in bundle.components
-    assert bundle.calibration["status"] == "model_based"
