@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.history import NEVER_S
+from nmr_ml.history import DAY_S, NEVER_S, local_seconds
 from nmr_ml.kernels import inner, kept
 from nmr_ml.loading import Loading, late_flags, loading_of
 from nmr_ml.sorted_rows import grouped, upper_bound, upper_bound_near
@@ -41,6 +42,9 @@ LEAST_REST_S = min(REST_S.values())
 REST_EDGES_H = np.array([48.0, 72.0, 96.0, 120.0, 168.0, 336.0])
 REST_H = np.array([42.0, 60.0, 84.0, 108.0, 144.0, 240.0, np.inf])
 TYPICAL_REST_H = 84.0
+#: Local hour at which performance peaks: late in the afternoon (domain.md §1.2 gives jumps 2-4 %
+#: more then than in the morning).
+PEAK_H = 17.0
 #: The same by position in `COMPONENTS`; ``availability``, which no test measures, comes last.
 REST_OF = np.array([*(REST_S[name] for name in COMPONENTS), LEAST_REST_S], np.int64)
 
@@ -61,6 +65,8 @@ class Baselines:
     rest : float64 array, shape (n_queries, len(REST_H))
         Share of them that were taken so long after the last loading session, whether or not they
         are declared as rested; before the first session on record none of them.
+    daytime : float64 array
+        Mean of their `daytime_of`; NaN where the hour of one is not known.
     """
 
     mean: Floats
@@ -68,6 +74,7 @@ class Baselines:
     tests_n: Ints
     newest_s: Ints
     rest: Floats
+    daytime: Floats
 
     def __len__(self) -> int:
         """Return the number of queries."""
@@ -101,6 +108,7 @@ class Trials(NamedTuple):
     known_s: Ints
     value: Floats
     variance: Floats
+    daytime: Floats
     declared: Floats
     gap_s: Ints
     since_s: Ints
@@ -119,9 +127,30 @@ def trials_of(history: History, sessions: Loading, specs: Mapping[str, TestSpec]
     in_units = np.where(in_pct[code], error / 100 * value, error)
     return Trials(
         starts, order, codes, rows.at_s[order], rows.known_s[order], value[order],
-        in_units[order] ** 2, columns["rested"][order], gap_s, since_s,
+        in_units[order] ** 2, daytime_of(history)[order], columns["rested"][order], gap_s, since_s,
         _links(starts, gap_s),
     )  # fmt: skip
+
+
+def daytime_of(history: History) -> Floats:
+    """Return `daytime` of each row of ``history.tests``; NaN where only the day is known."""
+    rows = history.tests
+    at_day = daytime(rows.at_s, history.timezone)
+    return np.where(rows.columns["day_precision"] == 1.0, np.nan, at_day)
+
+
+def daytime(at_s: Ints, timezone: str) -> Floats:
+    """Return the cosine of the time of day at each moment: 1 at `PEAK_H`, -1 twelve hours away."""
+    return np.asarray(_cosine(local_seconds(at_s, timezone)))
+
+
+@kept
+def _cosine(clock_s: Ints) -> Floats:
+    cosine = np.empty(clock_s.size)
+    for i in range(clock_s.size):
+        hour = (clock_s[i] % DAY_S) / 3600.0
+        cosine[i] = math.cos(2.0 * math.pi * (hour - PEAK_H) / 24.0)
+    return cosine
 
 
 @inner
@@ -179,8 +208,8 @@ def begun(s: Loading, ended: int, last: int, moment_s: int) -> int:
 def rested_baseline(
     t: Trials, s: Loading, athlete: int, code: int, rest_s: int, clock_s: int, as_of_s: int,
     ended: int, taken: int, rest: Floats,
-) -> tuple[float, float, int, int]:  # fmt: skip
-    """Return mean, standard error, number and newest time of the rested tests `code`.
+) -> tuple[float, float, int, int, float]:  # fmt: skip
+    """Return mean, standard error, number, newest time and daytime of the rested tests `code`.
 
     `rest` is filled with the share of them in each bin of `REST_EDGES_H`.
     Sessions before `ended` have ended by the clock start, tests before `taken` were taken before.
@@ -194,6 +223,7 @@ def rested_baseline(
         sure_s = min(sure_s, int(s.started_s[pending]))
     late, start = np.empty(0, np.bool_), t.starts[athlete * t.codes + code]
     total, variance, n, newest, i = 0.0, 0.0, 0, 0, taken - 1
+    hours = 0.0
     rest[:] = 0.0
     while n < KEPT_TESTS and i >= start:
         if t.at_s[i] <= sure_s:
@@ -209,25 +239,25 @@ def rested_baseline(
             gap_s = gap_s if t.declared[i] == 1.0 else since_s
         if gap_s >= rest_s and t.known_s[i] <= as_of_s:
             total, variance, n = total + t.value[i], variance + t.variance[i], n + 1
-            newest = max(newest, t.at_s[i])
+            newest, hours = max(newest, t.at_s[i]), hours + t.daytime[i]
             if since_s >= 0:
                 rest[np.searchsorted(REST_EDGES_H, since_s / 3600.0, side="right")] += 1.0
         i -= 1
     rest /= max(n, 1)
     if n < NEEDED_TESTS:
-        return np.nan, np.nan, n, newest
-    return total / n, np.sqrt(variance) / n, n, newest
+        return np.nan, np.nan, n, newest, np.nan
+    return total / n, np.sqrt(variance) / n, n, newest, hours / n
 
 
 @kept
 def _baselines(
     t: Trials, s: Loading, rest_of: Ints, component: Ints, athlete: Ints, test: Ints, clock_s: Ints,
     as_of_s: Ints,
-) -> tuple[Floats, Floats, Ints, Ints, Floats]:  # fmt: skip
+) -> tuple[Floats, Floats, Ints, Ints, Floats, Floats]:  # fmt: skip
     n, ended, taken = athlete.size, 0, 0
     rest = np.zeros((n, REST_H.size))
     mean, se = np.full(n, np.nan), np.full(n, np.nan)
-    tests_n, newest = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    tests_n, newest, hours = np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, np.nan)
     for q in range(n):
         if test[q] < 0:
             continue
@@ -235,11 +265,11 @@ def _baselines(
         ended = upper_bound_near(s.ended_s, s.offsets[a], s.offsets[a + 1], clock_s[q], ended)
         last = t.starts[group + 1]
         taken = upper_bound_near(t.at_s, t.starts[group], last, clock_s[q] - 1, taken)
-        mean[q], se[q], tests_n[q], newest[q] = rested_baseline(
+        mean[q], se[q], tests_n[q], newest[q], hours[q] = rested_baseline(
             t, s, a, test[q], rest_of[component[q]], clock_s[q], as_of_s[q], ended, taken,
             rest[q],
         )  # fmt: skip
-    return mean, se, tests_n, newest, rest
+    return mean, se, tests_n, newest, rest, hours
 
 
 def test_errors(history: History, specs: Mapping[str, TestSpec]) -> Floats:

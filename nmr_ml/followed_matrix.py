@@ -74,5 +74,6 @@ def followed_of_matrix(target: Floats) -> Followed:
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     zeros = np.zeros(n, np.int64)
     rest = np.tile(np.float64(REST_H == TYPICAL_REST_H), (n, 1))
-    baselines = Baselines(unknown, unknown, zeros, zeros, rest)
-    return Followed(offsets, hours, deficit, error, np.array(shared), baselines)
+    baselines = Baselines(unknown, unknown, zeros, zeros, rest, unknown)
+    same_hour = np.zeros(hours.size)
+    return Followed(offsets, hours, deficit, error, same_hour, np.array(shared), baselines)

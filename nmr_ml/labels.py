@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from nmr_ml.baseline import REST_H, Baselines, rested_baselines, test_errors
+from nmr_ml.baseline import REST_H, Baselines, daytime_of, rested_baselines, test_errors
 from nmr_ml.episodes import HORIZON_S, next_loading_s
 from nmr_ml.history import NEVER_S
 from nmr_ml.reasons import Censor, NoLabel
@@ -49,6 +49,9 @@ class Followed:
         Per cent (or points) below the baseline in the impaired direction; negative is better.
     error : float64 array, shape (n_tests,)
         Typical error of each test, on the same scale.
+    daytime : float64 array, shape (n_tests,)
+        `nmr_ml.baseline.daytime` of each test less that of its baseline; 0 where an hour of one of
+        them is not known.
     shared_error : float64 array, shape (n_queries,)
         Standard error of the baseline, which all tests of the episode share, on the same scale.
     baselines : Baselines
@@ -59,6 +62,7 @@ class Followed:
     hours: Floats
     deficit: Floats
     error: Floats
+    daytime: Floats
     shared_error: Floats
     baselines: Baselines
 
@@ -76,6 +80,7 @@ class Followed:
             self.hours[picked],
             self.deficit[picked],
             self.error[picked],
+            self.daytime[picked],
             self.shared_error[rows],
             self.baselines.take(rows),
         )
@@ -89,6 +94,7 @@ class Followed:
             np.concatenate([p.hours for p in parts]),
             np.concatenate([p.deficit for p in parts]),
             np.concatenate([p.error for p in parts]),
+            np.concatenate([p.daytime for p in parts]),
             np.concatenate([p.shared_error for p in parts]),
             Baselines.concatenate([p.baselines for p in parts]),
         )
@@ -97,8 +103,9 @@ class Followed:
 def no_tests(n: int) -> Followed:
     """Return what is followed of `n` episodes of which no test is known."""
     nothing, unknown, zeros = np.empty(0), np.full(n, np.nan), np.zeros(n, np.int64)
-    baselines = Baselines(unknown, unknown, zeros, zeros, np.zeros((n, REST_H.size)))
-    return Followed(np.zeros(n + 1, np.int64), nothing, nothing, nothing, unknown, baselines)
+    baselines = Baselines(unknown, unknown, zeros, zeros, np.zeros((n, REST_H.size)), unknown)
+    none = np.zeros(n + 1, np.int64)
+    return Followed(none, nothing, nothing, nothing, nothing, unknown, baselines)
 
 
 @njit(cache=True, nogil=True)
@@ -167,6 +174,7 @@ def followed_tests(
         (tests.at_s[rows] - queries.clock_start_s[owner]) / 3600.0,
         change * to_scale[owner],
         test_errors(history, specs)[rows],
+        np.nan_to_num(daytime_of(history)[rows] - baselines.daytime[owner]),
         np.abs(baselines.se * to_scale),
         baselines,
     )

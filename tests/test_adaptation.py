@@ -57,7 +57,8 @@ def baselines_of(newest_s: np.ndarray) -> Baselines:
     n = newest_s.size
     ones = np.ones(n)
     return Baselines(
-        ones, ones, np.full(n, 6), newest_s.astype(np.int64), np.zeros((n, REST_H.size))
+        ones, ones, np.full(n, 6), newest_s.astype(np.int64), np.zeros((n, REST_H.size)),
+        np.zeros(n),
     )
 
 

@@ -70,11 +70,12 @@ def followed(*episodes: list[tuple[float, float]], error: float = 2.5) -> Follow
     tests = np.array([test for e in episodes for test in e], float).reshape(-1, 2)
     n = len(episodes)
     nothing = Baselines(
-        np.full(n, 40.0), np.zeros(n), np.full(n, 6), np.zeros(n, np.int64), np.zeros((n, 7))
+        np.full(n, 40.0), np.zeros(n), np.full(n, 6), np.zeros(n, np.int64), np.zeros((n, 7)),
+        np.zeros(n),
     )
     return Followed(
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), tests[:, 0].copy(),
-        tests[:, 1].copy(), np.full(len(tests), error), np.zeros(n), nothing,
+        tests[:, 1].copy(), np.full(len(tests), error), np.zeros(len(tests)), np.zeros(n), nothing,
     )  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def index_tests(
                 copy_previous(out, q, col, INDEX_WIDTH)
                 continue
         fill_missing(out, q, col, INDEX_WIDTH)
-        mean, se, tests_n, _ = rested_baseline(
+        mean, se, tests_n, _, _ = rested_baseline(
             t, s, athlete, code, REST_OF[a.component[q]], clock, as_of, ended, taken, rest
         )
         scale = 1.0 if x.higher[code] else -1.0
