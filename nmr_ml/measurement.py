@@ -71,11 +71,20 @@ class Measurement:
         left = np.exp((TYPICAL_REST_H - REST_H) / self.residual_decay_h)
         return np.asarray(self.residual_deficit * (baselines.rest @ left))
 
+    def standing(self, baselines: Baselines, daytime: Floats) -> Floats:
+        """Return how far full capacity lies above each baseline.
+
+        Parameters
+        ----------
+        daytime : float64 array, shape (n_queries,)
+            `nmr_ml.baseline.daytime` of the hour that is asked about less that of the baseline.
+        """
+        return np.asarray(self.residual(baselines) + self.day_amplitude * daytime)
+
     def shift(self, followed: Followed) -> Floats:
-        """Return what is added to each deficit so that it counts from full capacity at its hour."""
+        """Return what is added to each test's deficit so that it counts from full capacity."""
         owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
-        held = self.residual(followed.baselines)[owner]
-        return np.asarray(held + self.day_amplitude * followed.daytime)
+        return self.standing(followed.baselines.take(owner), followed.daytime)
 
     def read(self, followed: Followed) -> Followed:
         """Return `followed` with its errors scaled and deficits shifted: to be done once."""

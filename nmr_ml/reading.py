@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nmr_ml.baseline import daytime
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.families import ITEMS
 from nmr_ml.history import local_day
@@ -210,7 +211,8 @@ def expected_readings(
             model.measurement.read(known), at_h,
         )  # fmt: skip
         factor = scale_factors(history, some, known.baselines, specs)
-        below = deficit - model.measurement.residual(known.baselines)
+        hour = np.nan_to_num(daytime(at_s[rows], history.timezone) - known.baselines.daytime)
+        below = deficit - model.measurement.standing(known.baselines, hour)
         value[rows], sd[rows] = known.baselines.mean - below / factor, spread / np.abs(factor)
     return Expected(value, sd)
 

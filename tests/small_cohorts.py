@@ -112,7 +112,9 @@ def followed_of(
     ones = np.ones(n)
     offsets = np.concatenate([[0], np.cumsum([len(tests) for tests in episodes])])
     rest = np.tile(np.float64(REST_H == TYPICAL_REST_H), (n, 1))
-    baselines = Baselines(ones * 40.0, ones * 0.4, np.full(n, 6), np.zeros(n, np.int64), rest, ones * 0.0)
+    baselines = Baselines(
+        ones * 40.0, ones * 0.4, np.full(n, 6), np.zeros(n, np.int64), rest, ones * 0.0
+    )
     return Followed(
         offsets.astype(np.int64), *np.ascontiguousarray(flat), np.zeros(flat.shape[1]),
         np.broadcast_to(shared, n) * ones,

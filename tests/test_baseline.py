@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from feature_cohorts import cohort, history_of, random_cohort, random_queries
 
-from nmr_ml.baseline import REST_S, rested_baselines, test_errors
+from nmr_ml.baseline import REST_S, daytime, daytime_of, rested_baselines, test_errors
 from nmr_ml.loading import LOADING_SHARE, loading_flags
 from nmr_ml.queries import Queries
 from nmr_ml.testspec import COMPONENTS, shipped_testspecs
@@ -121,6 +121,23 @@ def test_mean_and_standard_error() -> None:
     errors = np.array([38, 40, 45]) * np.sqrt(2.0**2 + 3.0**2 / 3) / 100
     assert mean == pytest.approx(41)
     assert se == pytest.approx(np.sqrt((errors**2).sum()) / 3)
+
+
+def test_daytime_is_highest_at_five_in_the_afternoon_by_the_local_clock() -> None:
+    at = pd.DatetimeIndex(["2026-07-01T15:00Z", "2026-01-01T16:00Z", "2026-01-01T04:00Z"])
+    seconds = at.as_unit("s").asi8
+    assert daytime(seconds, "Europe/Berlin") == pytest.approx([1, 1, -1])
+    assert daytime(seconds, "UTC") == pytest.approx(
+        [np.sqrt(3) / 2, np.cos(np.pi / 12), -np.cos(np.pi / 12)]
+    )
+
+
+def test_daytime_of_a_day_is_not_known() -> None:
+    tests = [*trials_at(1, 2), *trials_at(3, time_precision="day")]
+    history = history_of(cohort(athletes=[{"athlete_id": "a", "sex": "male"}], tests=tests))
+    found = daytime_of(history)
+    assert np.isnan(found).tolist() == [True, False, False]
+    assert found[1] == daytime(history.tests.at_s, history.timezone)[1]
 
 
 def test_typical_error_uses_the_trials_of_the_row() -> None:

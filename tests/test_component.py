@@ -158,9 +158,9 @@ def test_the_prior_is_the_trees_moved_by_the_athlete_and_corrected_by_the_group(
     )  # fmt: skip
     seen = followed_of([[(24.0, 5.0, 1.0)], []], 2.0)
     found = prior_of(some, X[:2], seen, known, np.full(2, "female", dtype=object))
-    means = model.curve.means(X[:2]) + [0.2, -0.1]
+    means = model.curve.means(X[:2]) + np.array([0.2, -0.1])
     spread = np.hypot(model.offsets.within, [0.05, 0.06])
-    assert found.means == pytest.approx(means + [[0.0, 0.1], [0.0, 0.0]])
+    assert found.means == pytest.approx(means + np.array([[0.0, 0.1], [0.0, 0.0]]))
     assert found.spreads == pytest.approx(np.array([1.5 * spread, spread]))
     assert found.calibrated.tolist() == [True, False]
     read = model.measurement.read(seen)

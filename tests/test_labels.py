@@ -15,6 +15,7 @@ from small_cohorts import (
     small_cohort,
 )  # fmt: skip
 
+from nmr_ml.baseline import daytime
 from nmr_ml.episodes import find_episodes
 from nmr_ml.labels import (
     Followed,
@@ -92,6 +93,15 @@ def test_errors_are_those_of_the_test_and_of_the_baselines_mean() -> None:
     _, _, followed = labels([session(0)], points, test="readiness")
     assert followed.error == pytest.approx([0.8])
     assert followed.shared_error[0] == pytest.approx(0.8 / np.sqrt(4))
+
+
+def test_the_hour_of_a_test_is_told_against_those_of_its_baseline() -> None:
+    tests = [*rested([40.0] * 3), measured(24, 38.0), measured(36, 39.0)]
+    _, queries, followed = labels([session(0)], tests)
+    taken_s = queries.clock_start_s[0] + 3600 * np.array([24, 36])
+    expected = daytime(taken_s, "UTC") - followed.baselines.daytime[0]
+    assert followed.daytime == pytest.approx(expected)
+    assert abs(followed.daytime[1] - followed.daytime[0]) > 0.5
 
 
 def test_the_follow_up_ends_with_the_next_loading_session_and_not_with_a_light_one() -> None:
