@@ -134,7 +134,7 @@ def run(train: Side, test: Side, delta: float, only: Sequence[str] | None = None
 
 def _warm_up(fit: Callable[[Training], Answer], training: Training) -> None:
     """Fit a few episodes, so that no time is taken for compiling or importing."""
-    few = training.side.take(training.subset(WARM_UP))
+    few = training.side.take(np.arange(WARM_UP))  # whole athletes: effects of theirs are fitted
     fit(Training(few, training.delta))(few)
 
 

@@ -345,6 +345,8 @@ class Fit:
     model : BoostedCurve
     held_out_means : float64 array, shape (n, 2)
         Means of each row from the fold that did not see its athlete.
+    fold_boosters : tuple of lightgbm.Booster
+        Those of the folds, in order of the folds' numbers.
     rounds : int
     evidence : float
         Held-out mean log evidence at `rounds`; `null_evidence` is that without trees.
@@ -352,6 +354,7 @@ class Fit:
 
     model: BoostedCurve
     held_out_means: Floats
+    fold_boosters: tuple[lgb.Booster, ...]
     rounds: int
     evidence: float
     null_evidence: float
@@ -372,7 +375,7 @@ def fit_boosted_curve(
     """
     dataset = _binned(X, names, settings)
     _, null_evidence = refine_spread(target, np.tile(offset, (len(X), 1)), spread)
-    best = _grow_folds(dataset, target, fold, offset, spread, settings)
+    best, of_folds = _grow_folds(dataset, target, fold, offset, spread, settings)
     final, evidence = refine_spread(target, best.means, best.spread)
     boosters = tuple(
         _grow(
@@ -381,7 +384,7 @@ def fit_boosted_curve(
         for i in range(BAG if settings.preset == "accurate" else 1)
     )
     model = BoostedCurve(boosters, offset, final)
-    return Fit(model, best.means, best.rounds, evidence, null_evidence)
+    return Fit(model, best.means, of_folds, best.rounds, evidence, null_evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +398,7 @@ class _Stage:
 def _grow_folds(
     dataset: lgb.Dataset, target: CurveTarget, fold: Ints, offset: Floats, spread: Floats,
     settings: TreeSettings,
-) -> _Stage:  # fmt: skip
+) -> tuple[_Stage, tuple[lgb.Booster, ...]]:  # fmt: skip
     """Grow one booster a fold, side by side, while the tests of left-out athletes gain."""
     held = [np.flatnonzero(fold == k) for k in np.unique(fold)]
     growing = []
@@ -414,4 +417,4 @@ def _grow_folds(
         spread, evidence = refine_spread(target, means, spread, rounds=STEP_REFINEMENTS)
         if evidence > best.evidence:
             best = _Stage(rounds, means.copy(), spread, evidence)
-    return best
+    return best, tuple(one.booster(best.rounds) for one in growing)
