@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 START_S = 1_767_225_600  # 2026-01-01
 ANALYTES = ("testosterone", "cortisol", "igf1", "shbg", "ck", "ldh", "crp", "il6")
+#: Median of the synthetic values of an analyte.
+SYNTHETIC_VALUE = float(np.exp(2.0))
+#: Unit and usual value of each analyte in a request.
+REQUEST_UNITS = {
+    "testosterone": ("nmol/L", 20.0), "cortisol": ("nmol/L", 400.0), "igf1": ("nmol/L", 25.0),
+    "shbg": ("nmol/L", 35.0), "ck": ("U/L", 300.0), "ldh": ("U/L", 180.0), "crp": ("mg/L", 1.0),
+    "il6": ("pg/mL", 2.0),
+}  # fmt: skip
 DTYPES = {"time": "datetime64[us, UTC]", "date": "datetime64[us]", "number": "float64",
           "bool": "boolean"}  # fmt: skip
 
@@ -44,6 +52,38 @@ def landmark_queries(history: History, test: int, landmarks_h: tuple[float, ...]
     as_of = clock + np.tile(np.array(landmarks_h) * 3600, len(sessions)).astype(np.int64)
     zero = np.zeros(row.size, np.int64)
     return Queries(row, zero, owner[row], row, zero + test, clock, as_of)
+
+
+def request_body(days: int, seed: int) -> dict[str, Any]:
+    """Return a request about one athlete with `days` of history, as it is after its JSON is read.
+
+    The rows of `synthetic`, in units that it says nothing of, without sessions that overlap.
+    """
+    cohort = synthetic(1, days, seed)
+    body = {name: _records(cohort[name]) for name in ("sessions", "sleep", "labs", "tests")}
+    body["sessions"].sort(key=lambda row: row["started_at"])
+    over = ""
+    for row in list(body["sessions"]):
+        if row["started_at"] < over:
+            body["sessions"].remove(row)
+        over = max(over, row["ended_at"])
+    for row in body["labs"]:
+        row["unit"], usual = REQUEST_UNITS[row["analyte"]]
+        row["value"] *= usual / SYNTHETIC_VALUE
+    for row in body["tests"]:
+        row.update({"unit": "cm"} if row["test"] == "cmj_height" else {})
+    athlete = _records(cohort["athletes"])[0] | {"sex": "male"}  # as are the usual values
+    return {"timezone": cohort.timezone, "athlete": athlete, **body}
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as a client would write them: without missing values, times as text."""
+    times = frame.select_dtypes("datetimetz").columns
+    texts = frame.assign(
+        **{name: frame[name].map(pd.Timestamp.isoformat, na_action="ignore") for name in times}
+    )
+    rows = texts.astype(object).to_dict("records")
+    return [{name: x for name, x in row.items() if not pd.isna(x)} for row in rows]
 
 
 def _frame(table: str, columns: dict[str, object]) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def fitted(cohort: Cohort, test: str, config: TrainConfig) -> tuple[FittedCompon
     """Return the perceptual component on the scale of `test`, and its readings."""
     specs, chosen = shipped_testspecs(), {COMPONENT: test}
     data = component_data(cohort, specs, config.landmarks_h, chosen)[COMPONENT]
-    component = fit_component(data, specs, feature_contract().names, config)
+    component = fit_component(data, specs, feature_contract(), config)
     means = held_out_curves([data], component.held_out_means)
     pairs = reading_data(
         cohort, specs, component.model, means, config.landmarks_h, seed=config.seed
@@ -136,7 +136,7 @@ def _by_athlete(inside: Bools, athlete: NDArray[np.object_]) -> float:
 
 
 def _brier_section(component: FittedComponent) -> str:
-    brier = component.brier
+    brier = component.held_out.figures.brier
     lines = [
         f"\nBack to baseline, noise-smoothed Brier ({brier.athletes_n} athletes)",
         "| method | score | model - method |",

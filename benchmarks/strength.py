@@ -94,7 +94,7 @@ def strength(data: Path) -> dict[float, Strength]:
     asked = {rpe: _ask(_runners(data, rpe)) for rpe in RACE_RPES}
     known = np.all([_shared(X, trained.X) for X, _, _ in asked.values()], axis=0)
     masked = replace(trained, X=np.where(known, trained.X, np.nan))
-    model = fit_component(masked, specs, feature_contract().names, config).model
+    model = fit_component(masked, specs, feature_contract(), config).model
     distance = trained.X[trained.starts, feature_contract().names.index("session_distance_m")]
     found = {}
     for rpe, (X, observed, error) in asked.items():

@@ -304,7 +304,8 @@ def _moments(posterior: Floats, nodes: Floats, axis: int) -> tuple[Floats, Float
                     node = nodes[(i, j, k)[axis - 1]]
                     first += posterior[q, i, j, k] * node
                     second += posterior[q, i, j, k] * node**2
-        mean[q], variance[q] = first, second - first**2
+        # Of a posterior on one node, rounding leaves a little less than nothing.
+        mean[q], variance[q] = first, max(second - first**2, 0.0)
     return mean, variance
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -107,6 +107,11 @@ class History:
 
 
 _NAMES = frozenset({"athlete_id", "team"})
+_TABLES_OF_ROWS = ("sessions", "sleep", "night_pairs", "labs", "tests", "nutrition", "events")
+_BESIDE_ROWS = {
+    "sessions": ("session_ids",),
+    "events": ("event_ids", "event_kinds", "event_grades"),
+}
 _EVENT_KINDS = TABLES["episodes"].column("kind").categories
 _DAY_PRECISION = float(TABLES["sessions"].column("time_precision").categories.index("day"))
 
@@ -152,11 +157,30 @@ def history_of_columns(
         nutrition=_nutrition(tables["nutrition"], place, timezone),
         events=events,
         event_ids=event_ids,
-        event_kinds=kinds[np.nan_to_num(events.columns["kind"], nan=-1.0).astype(np.int64)],
+        event_kinds=kinds[_codes(events.columns["kind"])],
         event_grades=grades,
         test_names=tuple(test_names),
         timezone=timezone,
     )
+
+
+def part_of(history: History, first: int, last: int) -> History:
+    """Return the history of the athletes ``first:last``; its arrays are views."""
+    if last - first == len(history.athlete_ids):
+        return history
+    changed: dict[str, Any] = {"person": {n: c[first:last] for n, c in history.person.items()}}
+    for name in _TABLES_OF_ROWS:
+        rows = getattr(history, name)
+        own = slice(rows.offsets[first], rows.offsets[last])
+        columns = {n: c[own] for n, c in rows.columns.items()}
+        offsets = rows.offsets[first : last + 1] - own.start
+        changed[name] = Rows(offsets, rows.at_s[own], rows.known_s[own], columns)
+        for ids in _BESIDE_ROWS.get(name, ()):
+            changed[ids] = getattr(history, ids)[own]
+    return replace(
+        history, athlete_ids=history.athlete_ids[first:last], teams=history.teams[first:last],
+        **changed,
+    )  # fmt: skip
 
 
 def local_day(at_s: Ints, timezone: str) -> Ints:
@@ -272,7 +296,7 @@ def _tests(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
 
 def _nutrition(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
     eaten = _floats(c["date"])
-    at = midnights(eaten.astype(np.int64) + 1, timezone).astype(np.float64)
+    at = midnights(eaten.astype(np.int64) + 1, timezone).astype(np.float64) if eaten.size else eaten
     rows, _ = _rows({**c, "local_day": eaten, "at": at}, place, "at")
     return rows
 
@@ -282,7 +306,7 @@ def _events(c: Columns, place: Mapping[str, int]) -> tuple[Rows, Objects, Object
     coded = {**c, "grade": _told_apart(c["grade"])}
     rows, ids = _rows(coded, place, "onset_at", id_column="episode_id")
     names = np.array([*sorted({g for g in c["grade"] if isinstance(g, str)}), None], object)
-    return rows, ids, names[np.nan_to_num(rows.columns["grade"], nan=-1.0).astype(np.int64)]
+    return rows, ids, names[_codes(rows.columns["grade"])]
 
 
 def _rows(
@@ -351,6 +375,11 @@ def _told_apart(names: Objects | Floats) -> Floats:
         return _floats(names)
     rank = {name: i for i, name in enumerate(sorted({n for n in names if n is not None}))}
     return np.array([rank.get(name, np.nan) for name in names], np.float64)
+
+
+def _codes(column: Floats) -> Ints:
+    """Return codes as whole numbers; -1 where missing."""
+    return np.where(np.isnan(column), -1.0, column).astype(np.int64)
 
 
 def _with(rows: Rows, **more: Floats) -> Rows:

@@ -19,7 +19,7 @@ class _Compiler(Protocol):
 
 
 #: For functions that only kernels call: compiled with each of them.
-inner: _Compiler = njit(nogil=True, error_model="numpy")
+inner: _Compiler = njit(nogil=True, error_model="numpy", forceinline=True)
 #: For functions that Python calls: the machine code is kept on disk.
 kept: _Compiler = njit(cache=True, nogil=True, error_model="numpy")
 #: The same for sums whose terms may be taken in any order, four at a time; NaN stays NaN.

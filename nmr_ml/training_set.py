@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,4 +91,4 @@ def _outcome(
 
 
 def _lists(offsets: NDArray[np.int64], values: NDArray[np.float64]) -> list[list[float]]:
-    return [part.tolist() for part in np.split(values, offsets[1:-1])]
+    return [values[first:last].tolist() for first, last in pairwise(offsets.tolist())]

@@ -119,7 +119,7 @@ def _athlete(rng: np.random.Generator, athlete: str) -> dict[str, object]:
         "hr_max_bpm": _some(rng, rng.uniform(185, 205), 0.2),
         "training_tier": _some(rng, rng.integers(1, 5)),
         "stature_cm": _some(rng, rng.uniform(160, 195)),
-        "hormonal_contraception": rng.choice([True, False, None]),
+        "hormonal_contraception": (True, False, None)[int(athlete) % 3],
     }
 
 

@@ -9,10 +9,12 @@ from small_cohorts import followed_of
 from nmr_ml.adaptation import (
     ANY_TEAM,
     OFFSETS,
+    SHARED,
     OffsetPrior,
     Offsets,
     Past,
     Team,
+    _moments,
     athlete_offsets,
     episode_evidence,
     fit_offsets,
@@ -57,7 +59,11 @@ def baselines_of(newest_s: np.ndarray) -> Baselines:
     n = newest_s.size
     ones = np.ones(n)
     return Baselines(
-        ones, ones, np.full(n, 6), newest_s.astype(np.int64), np.zeros((n, REST_H.size)),
+        ones,
+        ones,
+        np.full(n, 6),
+        newest_s.astype(np.int64),
+        np.zeros((n, REST_H.size)),
         np.zeros(n),
     )
 
@@ -92,6 +98,16 @@ def test_without_an_earlier_episode_the_prior_of_any_team_stays() -> None:
     assert found.spread[0] == pytest.approx(np.hypot(ATHLETE, 0.15), rel=0.03)
     assert (found.shared_mean[0], found.episodes_n[0]) == (pytest.approx(0.0, abs=1e-12), 0)
     assert found.shared_spread[0] == pytest.approx(1.0)
+
+
+def test_the_variance_of_a_posterior_on_one_node_is_not_negative() -> None:
+    of_offsets = np.random.default_rng(0).random((200, OFFSETS.size, OFFSETS.size))
+    posterior = np.zeros((*of_offsets.shape, SHARED.size))
+    posterior[..., 2] = of_offsets / of_offsets.sum(axis=(1, 2), keepdims=True)
+    mean, variance = _moments(posterior, SHARED, 3)
+    assert mean == pytest.approx(np.full(200, SHARED[2]))
+    assert variance == pytest.approx(np.zeros(200), abs=1e-12)
+    assert (variance >= 0).all()
 
 
 def test_earlier_episodes_count_in_any_order_and_add_up() -> None:

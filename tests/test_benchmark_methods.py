@@ -70,7 +70,11 @@ def followed(*episodes: list[tuple[float, float]], error: float = 2.5) -> Follow
     tests = np.array([test for e in episodes for test in e], float).reshape(-1, 2)
     n = len(episodes)
     nothing = Baselines(
-        np.full(n, 40.0), np.zeros(n), np.full(n, 6), np.zeros(n, np.int64), np.zeros((n, 7)),
+        np.full(n, 40.0),
+        np.zeros(n),
+        np.full(n, 6),
+        np.zeros(n, np.int64),
+        np.zeros((n, 7)),
         np.zeros(n),
     )
     return Followed(

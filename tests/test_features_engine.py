@@ -19,7 +19,13 @@ from nmr_ml import baseline, history, loading, sorted_rows
 from nmr_ml.features import engine, labs, load, sleep
 from nmr_ml.features.catalogue import GROUPS
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.features.engine import build_features, completeness, hide_endocrine, warm_up
+from nmr_ml.features.engine import (
+    build_features,
+    completeness,
+    hide_endocrine,
+    parts_of,
+    warm_up,
+)
 from nmr_ml.queries import Queries
 from nmr_ml.testspec import shipped_testspecs
 
@@ -33,7 +39,7 @@ NAMES = feature_contract().names
 
 @cache
 def example() -> tuple[Cohort, History, Queries, np.ndarray]:
-    cohort = random_cohort(7, athletes=3, days=50)
+    cohort = random_cohort(8, athletes=3, days=50)
     history = history_of(cohort)
     queries = random_queries(history, 0)
     return cohort, history, queries, build_features(history, queries, SPECS)
@@ -42,7 +48,7 @@ def example() -> tuple[Cohort, History, Queries, np.ndarray]:
 @cache
 def other() -> Cohort:
     """Return the cohort that the new rows are taken from."""
-    return random_cohort(8, athletes=3, days=50)
+    return random_cohort(7, athletes=3, days=50)
 
 
 def asked_of(queries: Queries, before: History, after: History, rows: np.ndarray) -> Queries:
@@ -77,10 +83,23 @@ def test_one_row_equals_batch_in_every_bit() -> None:
     assert np.vstack(alone).tobytes() == matrix[rows].tobytes()
 
 
-def test_order_of_queries_changes_no_bit() -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_order_of_queries_changes_no_bit(threads: int) -> None:
     _, history, queries, matrix = example()
-    rows = np.random.default_rng(3).permutation(len(queries))
-    assert build_features(history, queries.take(rows), SPECS).tobytes() == matrix[rows].tobytes()
+    mixed = np.random.default_rng(3).permutation(len(queries))
+    again = build_features(history, queries.take(mixed), SPECS, threads=threads)
+    assert again.tobytes() == matrix[mixed].tobytes()
+
+
+@pytest.mark.parametrize("size", [1, 500, 10**9])
+def test_parts_hold_every_query_once_with_its_athlete(size: int) -> None:
+    _, history, queries, _ = example()
+    athlete = np.sort(queries.athlete[queries.athlete != 1])  # nobody asks about the second
+    parts = parts_of(history, athlete, size)
+    assert [p.first for p in parts] == [0, *(p.last for p in parts[:-1])]
+    assert parts[-1].last == athlete.size
+    assert all(set(athlete[p.first : p.last]) <= {*range(p.athlete, p.end)} for p in parts)
+    assert len(parts) == (1 if size > 500 else 2)
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -229,7 +248,7 @@ def test_warm_up_compiles_what_a_request_needs() -> None:
     kernels = [
         engine.filling(), load._fill_added, load._fill_own, sleep._fill_quantities,
         labs._fill_drawn, labs._laid_out, loading._loading, history._placed, history._completed,
-        baseline._gaps, baseline._links, sorted_rows.grouped, sorted_rows.running_latest,
+        baseline._since, baseline._links, sorted_rows.grouped, sorted_rows.running_latest,
     ]  # fmt: skip
     assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
 

@@ -129,7 +129,7 @@ def _endocrine(rows: pd.DataFrame, n: int) -> pd.DataFrame:
         if name == "after_exercise":
             columns["hormone_after_exercise"] = some["ln"]
         elif name in {series.name for series in ANALYTE_SERIES}:
-            hidden = pill & (name in {"testosterone", "cortisol", "shbg"})
+            hidden = pill & (name in {"testosterone", "free_testosterone", "cortisol", "shbg"})
             columns[f"{name}_ln"] = some["ln"].where(some["blood"] & ~hidden)
             columns[f"{name}_dev_ln"] = deviation
             columns[f"{name}_age_d"] = some["age_d"]

@@ -96,6 +96,18 @@ def test_quantity_nobody_measures_is_missing_even_in_a_week_of_rest() -> None:
     check(found, distance_sum_7d_m=0, jumps_sum_7d_n=NAN)
 
 
+def test_no_match_is_zero_only_where_kinds_are_known() -> None:
+    check(features(sessions=[session(3), session(20)]), matches_7d_n=NAN, matches_28d_n=NAN)
+    check(features(sessions=[session(3, kind="training"), session(20)]), matches_7d_n=0,
+          matches_28d_n=0)  # fmt: skip
+    check(features(sessions=[session(3), session(20, kind="match")]), matches_7d_n=NAN,
+          matches_28d_n=1)  # fmt: skip
+    # A week of rest has none, if kinds are told at all.
+    check(features(sessions=[session(20, kind="race")]), matches_7d_n=0, matches_28d_n=1)
+    check(features(sessions=[session(20)]), matches_7d_n=NAN, matches_28d_n=NAN)
+    check(features(), matches_7d_n=NAN, matches_28d_n=NAN)
+
+
 def test_session_not_known_yet_has_no_features() -> None:
     own = session(0, known_at=CLOCK + DAY, session_rpe=7.0)
     check(features(sessions=[own]), session_load_au=NAN, session_rpe=NAN, sessions_7d_n=0)

@@ -60,6 +60,6 @@ def test_features_of_other_episodes_do_not_beat_the_baseline(power: ComponentDat
     alone = np.array([str(i) for i in range(len(power.athlete))], dtype=object)
     nobody = np.full(alone.size, None, dtype=object)
     others = replace(power, X=power.X[rows], athlete=alone, team=nobody)
-    fitted = fit_component(others, SPECS, NAMES, CONFIG)
+    fitted = fit_component(others, SPECS, feature_contract(), CONFIG)
     assert not beats_baseline(brier_json(fitted.held_out.figures.brier))
     assert fitted.figures["held_out_evidence_gain"] < 0.02

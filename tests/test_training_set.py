@@ -37,6 +37,12 @@ def test_keys_then_features_then_what_came_of_it() -> None:
     assert (frame[names].dtypes == np.float64).all()
 
 
+def test_cohort_without_an_index_test_has_no_rows() -> None:
+    frame = training_frame(small_cohort([session(0), session(100)]), SPECS, [0, 24])
+    assert len(frame) == 0
+    assert "y_hours" in frame
+
+
 def test_a_row_for_each_episode_and_landmark_labelled_or_not() -> None:
     frame = training_frame(example(), SPECS, [0, 24]).set_index(["episode_id", "as_of"])
     first, second = frame.loc[("first", at(0))], frame.loc[("second", at(124))]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from training.availability import FittedAvailability
     from training.bootstrap import Compared, Estimate
     from training.config import TrainConfig
+    from training.credit import Credit
     from training.fitting import FittedComponent
     from training.predictive import Figures, Group, Scores
     from training.scores import Brier
@@ -25,7 +26,9 @@ INTENDED_USE = (
     "syndrome; do not use to clear return to play after injury or concussion."
 )
 LIMITS = (
-    "Intervals are model-based and not yet calibrated on held-out athletes.",
+    "Intervals are calibrated on tests of held-out athletes inside the follow-up.",
+    "Beyond the follow-up, and in groups of fewer than 20 athletes, they rest on the model.",
+    "Only the clearance time carries a guarantee, on average over new athletes like those here.",
     "The end of an injury or systemic episode is the date on record; it is no clearance.",
     "Drivers are associations in the training data, not causes.",
 )
@@ -54,11 +57,21 @@ def write_card(
                 "held_out_brier": brier_json(component.held_out.figures.brier),
                 "held_out": scores_json(component.held_out),
                 "held_out_time": _late_json(component, config),
+                "credit": {g: credit_json(c) for g, c in component.credit.items()},
                 "baselines": component.baselines.as_json(),
             }
             for name, component in fitted.items()
         },
         "availability": availability_json(availability),
+    }
+
+
+def credit_json(credit: Credit) -> dict[str, Any]:
+    """Return what a group of features is worth on held-out athletes, in nats per episode."""
+    return {
+        "earned": credit.earned,
+        "slope": estimate_json(credit.slope),
+        "gain": estimate_json(credit.gain),
     }
 
 

@@ -146,6 +146,7 @@ def _show_trained(trained: Trained) -> None:
     of_athletes = [(n, c["held_out_brier"], c["held_out"]) for n, c in parts.items()]
     report.show_components("Noise-smoothed Brier score on held-out athletes", of_athletes)
     _show_late({n: c["held_out_time"] for n, c in parts.items()})
+    report.show_credit({n: c["credit"] for n, c in parts.items()})
     for name, component in trained.card["components"].items():
         scale = component["figures"]["error_scale"]
         if component["error_disagrees"]:

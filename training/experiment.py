@@ -124,7 +124,7 @@ def fit_components(
             skipped[name] = reason
             continue
         progress(f"fitting {name}")
-        fitted[name] = fit_component(concatenate(parts), specs, feature_contract().names, config)
+        fitted[name] = fit_component(concatenate(parts), specs, feature_contract(), config)
     if not fitted:
         raise DataError(
             "nothing_learnt",

@@ -9,6 +9,7 @@ import numpy as np
 
 from nmr_ml.component import ComponentModel
 from nmr_ml.curve_fit import fit_curve
+from training.credit import group_credit
 from training.forecasts import CurvePriors
 from training.held_out import held_out
 from training.protocols import Labelled, by_time, forecasts_by_athlete
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.curve_fit import CurveFit
+    from nmr_ml.features.contract import FeatureContract
     from nmr_ml.testspec import TestSpec
     from training.baselines import Baselines
     from training.config import TrainConfig
+    from training.credit import Credit
     from training.dataset import ComponentData
     from training.held_out import HeldOut
     from training.predictive import Scores
@@ -49,6 +52,7 @@ class FittedComponent:
     held_out_time : Scores or None
         The same on episodes after a cut, of what was fitted to those before it; None where that
         is switched off or too little lies before or after the cut.
+    credit : mapping of feature group to Credit
     figures : mapping of str to float
         Rounds, spreads, evidence, weight of the curve shapes at the edge of their grid.
     held_out_means : float64 array, shape (n_rows, 2)
@@ -59,17 +63,20 @@ class FittedComponent:
     baselines: Baselines
     held_out: Scores
     held_out_time: Scores | None
+    credit: Mapping[str, Credit]
     figures: Mapping[str, float]
     held_out_means: Floats
 
 
 def fit_component(
-    data: ComponentData, specs: Mapping[str, TestSpec], names: tuple[str, ...], config: TrainConfig
-) -> FittedComponent:
-    """Fit `data`; `names` are the features in contract order."""
+    data: ComponentData, specs: Mapping[str, TestSpec], contract: FeatureContract,
+    config: TrainConfig,
+) -> FittedComponent:  # fmt: skip
+    """Fit `data`, whose columns are those of `contract`."""
     fit = fit_curve(
-        data.X, data.row_episode, data.followed, data.athlete, data.modality, config.trees(), names
-    )
+        data.X, data.row_episode, data.followed, data.athlete, data.modality, config.trees(),
+        contract.names,
+    )  # fmt: skip
     spec = specs[data.index_test]
     told = held_out(data, fit, spec.delta, config.seed)
     episodes = Labelled.of(data, fit, spec)
@@ -80,6 +87,9 @@ def fit_component(
         baselines=episodes.fit_baselines(),
         held_out=episodes.score(said, config),
         held_out_time=by_time(data, episodes, fit, told, rival_spread, config),
+        credit=group_credit(
+            data, fit, contract.groups, bootstrap=config.bootstrap, seed=config.seed
+        ),
         figures=_figures(data, fit),
         held_out_means=fit.boosted.held_out_means,
     )

@@ -118,6 +118,17 @@ def _group_names(components: Iterable[Json]) -> dict[str, list[str]]:
     return {split: sorted(names) for split, names in found.items()}
 
 
+def show_credit(components: Mapping[str, Json]) -> None:
+    """Say which groups of features make the tests of held-out athletes more likely."""
+    for name, groups in components.items():
+        earned = [f"{g} {c['gain']['value']:+.3f}" for g, c in groups.items() if c["earned"]]
+        none = [g for g, c in groups.items() if not c["earned"]]
+        console.say(
+            f"{name}: credit on held-out athletes (nats per episode) for "
+            f"{', '.join(earned) or 'nothing'}; none shown for {', '.join(none) or 'nothing'}."
+        )
+
+
 def _group_cell(scores: Json, split: str, name: str) -> str:
     group = scores["groups"].get(split, {}).get(name)
     if group is None:

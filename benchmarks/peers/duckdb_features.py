@@ -88,7 +88,9 @@ def _load_columns() -> str:
     parts += [_window_sql(c, d, name) for (c, d), name in zip(summed, SUM_NAMES, strict=True)]
     parts += [f"coalesce(n_{d}, 0) AS sessions_{d}d_n" for d in (7, 28)]
     parts += [f"coalesce(n_{d} - load_n_{d}, 0) AS unknown_load_sessions_{d}d_n" for d in (7, 28)]
-    parts += [f"coalesce(match_{d}, 0) AS matches_{d}d_n" for d in (7, 28)]
+    parts += [
+        f"CASE WHEN n_28 > 0 THEN coalesce(match_{d}, 0) END AS matches_{d}d_n" for d in (7, 28)
+    ]
     return ", ".join(parts)
 
 

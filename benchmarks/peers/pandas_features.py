@@ -92,8 +92,9 @@ def _window_columns(sums: dict[tuple[str, int], np.ndarray]) -> dict[str, np.nda
         **{name: told(c, d) for (c, d), name in zip(summed, SUM_NAMES, strict=True)},
         **{f"sessions_{d}d_n": n[d] for d in (7, 28)},
         **{f"unknown_load_sessions_{d}d_n": n[d] - sums["known", d] for d in (7, 28)},
-        **{f"matches_{d}d_n": np.nan_to_num(sums["match", d]) for d in (7, 28)},
-    }
+        **{f"matches_{d}d_n": np.where(n[28] > 0, np.nan_to_num(sums["match", d]), np.nan)
+           for d in (7, 28)},
+    }  # fmt: skip
 
 
 def _averages(queries: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:

@@ -170,7 +170,8 @@ def _load_columns() -> list[pl.Expr]:
         *(pl.col(f"n:{d}").cast(pl.Float64).alias(f"sessions_{d}d_n") for d in (7, 28)),
         *((pl.col(f"n:{d}") - pl.col(f"load_n:{d}")).cast(pl.Float64)
           .alias(f"unknown_load_sessions_{d}d_n") for d in (7, 28)),
-        *(pl.col(f"match:{d}").cast(pl.Float64).alias(f"matches_{d}d_n") for d in (7, 28)),
+        *(pl.when(pl.col("n:28") > 0).then(pl.col(f"match:{d}").cast(pl.Float64))
+          .alias(f"matches_{d}d_n") for d in (7, 28)),
         acute.alias("acute_load_ewma7_au"),
         chronic.alias("chronic_load_ewma28_au"),
         pl.when(both).then(acute.log() - chronic.log()).alias("acute_chronic_load_ln"),

@@ -85,6 +85,8 @@ def _owner(offsets: np.ndarray) -> np.ndarray:
 
 def _sessions(history: History) -> Arrays:
     rows = history.sessions
+    # The cohort knows the kind of every session, so a count of matches is missing only where there
+    # was no session in 28 days.
     return {
         "row": np.arange(len(rows)), "athlete": _owner(rows.offsets), "at_s": rows.at_s,
         "known_s": rows.known_s, "load": rows.columns["session_load_au"],

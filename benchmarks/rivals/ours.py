@@ -44,7 +44,7 @@ def learn(training: Training, *, preset: str = "fast") -> ComponentModel:
     settings = ("bootstrap=1", "held_out_time=null", f"seed={training.seed}", f"preset={preset}")
     # Only δ is read from the catalogue; the errors of the tests are in the data.
     return fit_component(
-        at_start(training.side.data), specs_for(1.0), feature_contract().names,
+        at_start(training.side.data), specs_for(1.0), feature_contract(),
         load_config(None, settings),
     ).model  # fmt: skip
 

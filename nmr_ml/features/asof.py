@@ -70,13 +70,19 @@ class Moments(NamedTuple):
     alike: Ints
 
 
-def asked(queries: Queries, first: int, last: int) -> Asked:
-    """Return a copy of the queries ``first:last``: read-only arrays are another type to numba."""
+def asked(queries: Queries, rows: slice | Ints, athlete: int, session: int) -> Asked:
+    """Return a copy of the queries at `rows`, for a history that begins later.
+
+    It begins with this `athlete` and this row of the sessions. A copy, since read-only arrays are
+    another type to numba.
+    """
+    own = queries.session[rows]
     columns = (
-        queries.athlete, queries.component, queries.session, queries.test, queries.clock_start_s,
-        queries.as_of_s,
+        queries.athlete[rows] - athlete, queries.component[rows],
+        np.where(own < 0, own, own - session), queries.test[rows], queries.clock_start_s[rows],
+        queries.as_of_s[rows],
     )  # fmt: skip
-    return Asked(*(np.array(c[first:last], np.int64) for c in columns))
+    return Asked(*(np.array(column, np.int64) for column in columns))
 
 
 def clock_of(timezone: str) -> Clock:
@@ -119,6 +125,44 @@ def decay_table(kept_per_day: float, horizon_d: int = HORIZON_D) -> Floats:
     Weights of whole hours make a decay a look-up, and the same number wherever it is computed.
     """
     return np.ascontiguousarray(kept_per_day ** (np.arange(horizon_d * 24 + 1) / 24.0))
+
+
+#: Twelve sums. They are a tuple since that stays in registers; an array might overlap another, so
+#: that each addition would wait for what was written before it.
+Sums = tuple[
+    float, float, float, float, float, float, float, float, float, float, float, float
+]  # fmt: skip
+ZEROS: Sums = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@inner
+def unsigned(i: int) -> np.uint64:
+    """Return `i`, which is not negative, as a type that says so.
+
+    numba looks at each index for whether it counts from the end, which takes longer than a loop has
+    to do.
+    """
+    return np.uint64(i)
+
+
+@inner
+def plus(s: Sums, x: Floats, i: np.uint64) -> Sums:
+    """Return the sums with the twelve numbers of row `i` added."""
+    return (
+        s[0] + x[i, 0], s[1] + x[i, 1], s[2] + x[i, 2], s[3] + x[i, 3], s[4] + x[i, 4],
+        s[5] + x[i, 5], s[6] + x[i, 6], s[7] + x[i, 7], s[8] + x[i, 8], s[9] + x[i, 9],
+        s[10] + x[i, 10], s[11] + x[i, 11],
+    )  # fmt: skip
+
+
+@inner
+def plus_squares(s: Sums, x: Floats, i: np.uint64) -> Sums:
+    """Return the sums with the squares of the twelve numbers of row `i` added."""
+    return (
+        s[0] + x[i, 0] ** 2, s[1] + x[i, 1] ** 2, s[2] + x[i, 2] ** 2, s[3] + x[i, 3] ** 2,
+        s[4] + x[i, 4] ** 2, s[5] + x[i, 5] ** 2, s[6] + x[i, 6] ** 2, s[7] + x[i, 7] ** 2,
+        s[8] + x[i, 8] ** 2, s[9] + x[i, 9] ** 2, s[10] + x[i, 10] ** 2, s[11] + x[i, 11] ** 2,
+    )  # fmt: skip
 
 
 @inner

@@ -16,7 +16,7 @@ from nmr_ml.features.asof import Asked, Clock, asked, clock_of, moments
 from nmr_ml.features.catalogue import GROUPS, blocks
 from nmr_ml.features.contract import FeatureContract, feature_contract
 from nmr_ml.features.families import ITEMS
-from nmr_ml.history import history_of_columns
+from nmr_ml.history import history_of_columns, part_of
 from nmr_ml.kernels import kept
 from nmr_ml.loading import Loading, loading_of
 from nmr_ml.queries import Queries
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-#: Queries that a thread takes at a time, and those whose rows stay in the cache of a core.
-CHUNK, BLOCK = 8192, 64
+#: Queries and rows on record that are worked on at a time (`parts_of`), queries that go through the
+#: kernel at a time, and those whose rows of features stay in the cache of a core.
+PART, CHUNK, BLOCK = 32_768, 8192, 64
 #: Queries of a thread below which starting it costs more than it brings.
 LEAST_SHARED = 256
 #: Modules that are compiled into the kernel, or hold constants that are.
@@ -71,21 +72,67 @@ def build_features(
         C-contiguous, in the order of `feature_contract`; NaN is missing.
     """
     out = np.empty((len(queries), len(feature_contract().names)), np.float64)
-    tables, constants, columns = tables_of(history, specs), _constants(), _first_columns()
-    clock, kernel = clock_of(history.timezone), filling()
+    constants, columns, kernel = _constants(), _first_columns(), filling()
+    clock, athlete, order = clock_of(history.timezone), queries.athlete, None
+    if (np.diff(athlete) < 0).any():
+        order = np.argsort(athlete, kind="stable")
+        athlete = athlete[order]
 
-    def fill(first: int, size: int) -> None:
-        last = min(first + size, len(queries))
-        kernel(asked(queries, first, last), clock, tables, constants, columns, out[first:last])
+    def fill(part: Part) -> None:
+        tables = tables_of(part_of(history, part.athlete, part.end), specs)
+        session = int(history.sessions.offsets[part.athlete])
+        for first in range(part.first, part.last, CHUNK):
+            chunk = slice(first, min(first + CHUNK, part.last))
+            rows = chunk if order is None else order[chunk]
+            target = out[rows]  # a copy unless it is a slice
+            kernel(asked(queries, rows, part.athlete, session), clock, tables, constants, columns,
+                   target)  # fmt: skip
+            if order is not None:
+                out[rows] = target
 
     if threads == 1 or len(queries) < 2 * LEAST_SHARED:
-        for first in range(0, len(queries), CHUNK):
-            fill(first, CHUNK)
+        for part in parts_of(history, athlete, PART):
+            fill(part)
         return out
-    size = min(CHUNK, -(-len(queries) // threads))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda first: fill(first, size), range(0, len(queries), size)))
+        list(pool.map(fill, parts_of(history, athlete, min(PART, len(queries) // threads))))
     return out
+
+
+class Part(NamedTuple):
+    """The athletes ``athlete:end``, and the queries about them: ``first:last``."""
+
+    athlete: int
+    end: int
+    first: int
+    last: int
+
+
+def parts_of(history: History, athlete: Ints, size: int) -> list[Part]:
+    """Divide the athletes into parts of about `size` queries and rows on record together.
+
+    What the kernels need of a history takes more memory than the history: it is laid out for one
+    part at a time, and then is in the cache of a core when it is read.
+
+    Parameters
+    ----------
+    athlete : int64 array
+        Of each query, sorted.
+    size : int
+        A part has at least one athlete however many rows there are; athletes nobody asks about may
+        be left out.
+    """
+    athletes = len(history.athlete_ids)
+    if athletes == 1:  # a request: what follows takes longer than one row of features
+        return [Part(0, 1, 0, athlete.size)]
+    until = np.searchsorted(athlete, np.arange(athletes), side="right")
+    tables = (history.sessions, history.sleep, history.labs, history.tests, history.nutrition)
+    share = (until + sum(rows.offsets[1:] for rows in tables)) // max(size, 1)
+    ends = np.append(np.flatnonzero(np.diff(share)) + 1, athletes)
+    last = until[ends - 1]
+    bounds = (np.append(0, ends[:-1]), ends, np.append(0, last[:-1]), last)
+    parts = (Part(*row) for row in np.column_stack(bounds).tolist())
+    return [part for part in parts if part.first < part.last]
 
 
 class Tables(NamedTuple):

@@ -12,12 +12,15 @@ from nmr_ml.features.asof import (
     HOUR_S,
     SAME_EPISODE,
     SAME_MOMENT,
+    ZEROS,
     Moments,
     copy_previous,
     decay_table,
     fill_missing,
+    plus,
     settled,
     stacked,
+    unsigned,
 )
 from nmr_ml.features.families import LOAD_WINDOWS_D, SESSION_COLUMNS, SUMMED_COLUMNS
 from nmr_ml.kernels import inner, kept
@@ -37,6 +40,8 @@ RING_ENDS_S = np.array(LOAD_WINDOWS_D) * DAY_S
 SUMMED = len(SUMMED_COLUMNS)
 #: What is added up over windows: load, `SUMMED_COLUMNS` and matches.
 LOAD, MATCHES, ADDED = 0, 1 + SUMMED, 2 + SUMMED
+#: What is counted over windows: sessions, those of known load, and the bits of `Sessions.told`.
+SESSIONS, LOADS, TOLD, COUNTED = 0, 1, 2, 3
 OWN = len(SESSION_COLUMNS) + 3
 #: Features of windows, and of decays and monotony.
 WINDOWS, STATES = RINGS + 2 * SUMMED + 6, 8
@@ -64,7 +69,8 @@ class Sessions(NamedTuple):
 
     `own` has the columns copied from the episode's own session, the last two being Edwards' TRIMP
     and the local start. `added` has what is added up over windows, 0 where it is not known, and
-    after it 1 for each that is known. A match or a race counts 1, any other kind 0.
+    bit ``c`` of `told` says whether column ``c`` of it is known. A match or a race counts 1, any
+    other kind 0.
     """
 
     offsets: Ints
@@ -79,6 +85,7 @@ class Sessions(NamedTuple):
     energy_kcal: Floats
     own: Floats
     added: Floats
+    told: Ints
 
 
 def sessions_of(history: History) -> Sessions:
@@ -87,18 +94,19 @@ def sessions_of(history: History) -> Sessions:
     zones = [columns[f"hr_zone{i}_min"] for i in range(1, 6)]
     # numpy asks for huge pages, numba does not; touching a block in small ones takes longer than
     # filling it.
-    own, added = np.empty((len(rows), OWN - 1)), np.zeros((len(rows), 2 * ADDED))
+    own, added = np.empty((len(rows), OWN - 1)), np.zeros((len(rows), ADDED))
+    told = np.zeros(len(rows), np.int64)
     _fill_own(
         tuple(columns[name] for name in SESSION_COLUMNS), tuple(zones), columns["start_clock_h"],
         columns["day_precision"], own,
     )  # fmt: skip
     load, summed = columns["session_load_au"], [columns[name] for name in SUMMED_COLUMNS]
-    _fill_added(load, tuple(summed), columns["kind"], added)
+    _fill_added(load, tuple(summed), columns["kind"], added, told)
     return Sessions(
         rows.offsets, rows.at_s, rows.known_s, columns["started_at"], load,
         columns["local_day"].astype(np.int64), columns["day_precision"], columns["modality"],
         columns["eccentric_reps_n"], columns["energy_kcal"], own,
-        added,
+        added, told,
     )  # fmt: skip
 
 
@@ -121,17 +129,19 @@ def _fill_own(
 
 
 @kept
-def _fill_added(load: Floats, summed: tuple[Floats, ...], kind: Floats, added: Floats) -> None:
+def _fill_added(
+    load: Floats, summed: tuple[Floats, ...], kind: Floats, added: Floats, told: Ints
+) -> None:
     for c in range(len(summed)):
         column = summed[c]
         for i in range(load.size):
             if not np.isnan(column[i]):
-                added[i, 1 + c], added[i, ADDED + 1 + c] = column[i], 1.0
+                added[i, 1 + c], told[i] = column[i], told[i] | (1 << (1 + c))
     for i in range(load.size):
         if not np.isnan(load[i]):
-            added[i, LOAD], added[i, ADDED + LOAD] = load[i], 1.0
+            added[i, LOAD], told[i] = load[i], told[i] | (1 << LOAD)
         if not np.isnan(kind[i]):
-            added[i, ADDED + MATCHES] = 1.0
+            told[i] |= 1 << MATCHES
             added[i, MATCHES] = 1.0 if kind[i] == MATCH or kind[i] == RACE else 0.0
 
 
@@ -220,7 +230,7 @@ def loads(
     col: int,
 ) -> None:  # fmt: skip
     """Write sums and counts over the windows ``(as_of - W, as_of]``, decays and monotony."""
-    windows, sessions_n = np.empty((RINGS, 2 * ADDED)), np.empty(RINGS)
+    windows, counts = np.empty((RINGS, ADDED)), np.empty((RINGS, COUNTED), np.int64)
     days, end = np.empty(7), 0
     for q in range(first, last):
         if m.alike[q] == SAME_MOMENT:
@@ -228,10 +238,10 @@ def loads(
             continue
         as_of, begin = m.as_of_s[q], s.offsets[m.athlete[q]]
         end = upper_bound_near(s.at_s, begin, s.offsets[m.athlete[q] + 1], as_of, end)
-        add_up(s.at_s, s.known_s, s.added, begin, end, as_of, ends_s, windows, sessions_n)
-        oldest, loads_n, decays = decayed(s.at_s, s.known_s, s.load, weights, begin, end, as_of)
+        add_up(s, begin, end, as_of, ends_s, windows, counts)
+        oldest, loads_n, decays = decayed(s, weights, begin, end, as_of)
         record_s = as_of - s.at_s[oldest] if oldest >= 0 else -1
-        write_windows(out, q, col, record_s, ends_s, windows, sessions_n)
+        write_windows(out, q, col, record_s, ends_s, windows, counts)
         write_decays(out, q, col + WINDOWS, record_s, loads_n, decays)
         unknown = daily(s.day, s.known_s, s.load, begin, end, as_of, m.as_of_day[q], days)
         whole = oldest >= 0 and m.as_of_day[q] - s.day[oldest] > 7 and unknown == 0
@@ -241,45 +251,41 @@ def loads(
 
 @inner
 def add_up(
-    at_s: Ints, known_s: Ints, added: Floats, begin: int, end: int, as_of_s: int, ends_s: Ints,
-    windows: Floats, sessions_n: Floats,
-) -> None:  # fmt: skip
-    """Add the sessions of each window up, newest first; a longer window goes on from a shorter.
-
-    A row of `windows` has the sums, then how many are known.
-    """
-    ring, i, width = 0, end - 1, added.shape[1]  # a width known only here makes LLVM use vectors
-    windows[0], sessions_n[0] = 0.0, 0.0
-    while i >= begin:
-        while as_of_s - at_s[i] >= ends_s[ring]:
-            if ring == RINGS - 1:
-                return
-            windows[ring + 1], sessions_n[ring + 1] = windows[ring], sessions_n[ring]
-            ring += 1
-        if known_s[i] <= as_of_s:
-            sessions_n[ring] += 1.0
-            for c in range(width):
-                windows[ring, c] += added[i, c]
-        i -= 1
-    for k in range(ring + 1, RINGS):
-        windows[k], sessions_n[k] = windows[ring], sessions_n[ring]
+    s: Sessions, begin: int, end: int, as_of_s: int, ends_s: Ints, windows: Floats, counts: Ints
+) -> None:
+    """Add the sessions of each window up, newest first; a longer window goes on from a shorter."""
+    sums, sessions_n, loads_n, told, last = ZEROS, 0, 0, 0, end
+    for ring in range(RINGS):
+        while last > begin and as_of_s - s.at_s[unsigned(last - 1)] < ends_s[ring]:
+            last -= 1
+            i = unsigned(last)
+            if s.known_s[i] <= as_of_s:
+                sums = plus(sums, s.added, i)
+                sessions_n += 1
+                loads_n += (s.told[i] >> LOAD) & 1
+                told |= s.told[i]
+        for c in range(ADDED):
+            windows[ring, c] = sums[c]
+        counts[ring, SESSIONS], counts[ring, LOADS], counts[ring, TOLD] = sessions_n, loads_n, told
 
 
 @inner
 def decayed(
-    at_s: Ints, known_s: Ints, load: Floats, weights: Floats, begin: int, end: int, as_of_s: int
+    s: Sessions, weights: Floats, begin: int, end: int, as_of_s: int
 ) -> tuple[int, int, tuple[float, float, float, float]]:
     """Return the oldest session within the horizon (-1: none), the known loads and the decays."""
     oldest, loads_n = -1, 0
     acute, chronic, fitness, fatigue = 0.0, 0.0, 0.0, 0.0
-    for i in range(end - 1, begin - 1, -1):
-        age = as_of_s - at_s[i]
+    for newest in range(end - 1, begin - 1, -1):
+        i = unsigned(newest)
+        age = as_of_s - s.at_s[i]
         if age >= HORIZON_S:
             break
-        if known_s[i] <= as_of_s:
-            oldest, h = i, age // HOUR_S
-            x = 0.0 if np.isnan(load[i]) else load[i]
-            loads_n += 0 if np.isnan(load[i]) else 1
+        if s.known_s[i] <= as_of_s:
+            oldest = newest
+            h = np.uint32(age) // np.uint32(HOUR_S)  # sooner than a division of 64 bits
+            x = 0.0 if np.isnan(s.load[i]) else s.load[i]
+            loads_n += 0 if np.isnan(s.load[i]) else 1
             acute += x * weights[h, 0]
             chronic += x * weights[h, 1]
             fitness += x * weights[h, 2]
@@ -308,31 +314,31 @@ def daily(
 
 @inner
 def write_windows(
-    out: Floats, q: int, col: int, record_s: int, ends_s: Ints, windows: Floats, sessions_n: Floats
+    out: Floats, q: int, col: int, record_s: int, ends_s: Ints, windows: Floats, counts: Ints
 ) -> None:
     """Write the windows of one query; a sum that is not wholly on record is missing."""
     at = col
     for ring in range(RINGS):
-        x, whole = total(windows, sessions_n, ring, LOAD), record_s >= ends_s[ring]
-        out[q, at] = x if whole else np.nan
+        told = told_in(counts, ring) if record_s >= ends_s[ring] else 0
+        out[q, at] = windows[ring, LOAD] if told & (1 << LOAD) else np.nan
         at += 1
     for ring in range(RINGS - 2, RINGS):
-        whole = record_s >= ends_s[ring]
+        told = told_in(counts, ring) if record_s >= ends_s[ring] else 0
         for c in range(1, 1 + SUMMED):
-            out[q, at] = total(windows, sessions_n, ring, c) if whole else np.nan
+            out[q, at] = windows[ring, c] if told & (1 << c) else np.nan
             at += 1
     for ring in range(RINGS - 2, RINGS):
-        out[q, at] = sessions_n[ring]
-        out[q, at + 2] = sessions_n[ring] - windows[ring, ADDED + LOAD]
-        out[q, at + 4] = total(windows, sessions_n, ring, MATCHES)
+        told = told_in(counts, ring)
+        out[q, at] = counts[ring, SESSIONS]
+        out[q, at + 2] = counts[ring, SESSIONS] - counts[ring, LOADS]
+        out[q, at + 4] = windows[ring, MATCHES] if told & (1 << MATCHES) else np.nan
         at += 1
 
 
 @inner
-def total(windows: Floats, sessions_n: Floats, ring: int, c: int) -> float:
-    """Return what a window adds up to; NaN unless something is known, or rest says it is 0."""
-    rest = sessions_n[ring] == 0.0 and windows[RINGS - 1, ADDED + c] > 0.0
-    return float(windows[ring, c]) if rest or windows[ring, ADDED + c] > 0.0 else np.nan
+def told_in(counts: Ints, ring: int) -> int:
+    """Return the bits of what a window tells; of one without sessions rest tells that it is 0."""
+    return int(counts[ring, TOLD] if counts[ring, SESSIONS] > 0 else counts[RINGS - 1, TOLD])
 
 
 @inner

@@ -69,7 +69,7 @@ DESCRIPTION: Final = (
     "and with time_precision = day, sessions last 17:00-18:30, questionnaires are answered at "
     "08:00 before that day's session, and a night of the reported length ends at 07:30, all "
     "Europe/Oslo. A session is the whole reported load of a day; a load of 0 makes none. "
-    "kind = training because the source does not tell matches from training. training_tier 4 "
+    "There is no kind because the source does not tell matches from training. training_tier 4 "
     "(McKay 2022) because the source calls the teams elite. An injury lasts from 08:00 of the "
     "first flagged day to 08:00 of the first day without a flag; the flags were derived by the "
     "file's author and are no diagnosis."
@@ -167,7 +167,6 @@ def _sessions(
             "started_at": start,
             "ended_at": end,
             "duration_min": SESSION_MIN,
-            "kind": "training",
             "modality": "soccer",
             "session_load_au": load[loaded.index],
             "time_precision": "day",

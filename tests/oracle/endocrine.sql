@@ -20,12 +20,12 @@ corrected AS (
            - coalesce(amplitude * (cos(2 * pi() * (awake_h - 0.5) / 24)
                                    - cos(2 * pi() * 0.5 / 24)), 0) AS ln,
            amplitude > 0 AND awake_h IS NULL AS uncorrected,
-           drawn AS other_drawn, drawn AS third_drawn, value
+           drawn AS t_drawn, drawn AS b_drawn, drawn AS c_drawn, value
     FROM lab
 ),
 free AS (  -- the positive root of n f^2 + (n + shbg - t) f - t = 0, in nmol/L
     SELECT t.athlete_id, greatest(t.drawn, b.drawn) AS drawn, greatest(t.kn, b.kn) AS kn,
-           t.specimen, t.by_day, t.uncorrected, t.drawn AS other_drawn, b.drawn AS third_drawn,
+           t.specimen, t.by_day, t.uncorrected, t.drawn AS t_drawn, b.drawn AS b_drawn,
            CASE WHEN b.drawn > t.drawn THEN b.day ELSE t.day END AS day,
            1 + 36000 * 43 / 69000 AS n, n + b.value - t.value AS p,
            ln((sqrt(p * p + 4 * n * t.value) - p) / (2 * n)) + t.ln - ln(t.value) AS ln
@@ -39,8 +39,7 @@ ratios AS (
     SELECT t.athlete_id, greatest(t.drawn, c.drawn) AS drawn, greatest(t.kn, c.kn) AS kn,
            CASE t.name WHEN 'testosterone' THEN 'tc' ELSE 'free_tc' END AS name, t.specimen,
            false AS censored, t.ln - c.ln AS ln, t.uncorrected OR c.uncorrected AS uncorrected,
-           least(t.drawn, c.drawn) AS other_drawn, least(t.drawn, c.drawn) AS third_drawn,
-           t.by_day,
+           t.drawn AS t_drawn, t.drawn AS b_drawn, c.drawn AS c_drawn, t.by_day,
            CASE WHEN c.drawn > t.drawn THEN c.day ELSE t.day END AS day
     FROM corrected t JOIN corrected c
       ON c.athlete_id = t.athlete_id AND c.specimen = t.specimen
@@ -52,13 +51,11 @@ free_ratios AS (
     SELECT f.athlete_id, greatest(f.drawn, c.drawn) AS drawn, greatest(f.kn, c.kn) AS kn,
            'free_tc' AS name, f.specimen || ' calculated' AS specimen, false AS censored,
            f.ln - c.ln AS ln, f.uncorrected OR c.uncorrected AS uncorrected,
-           least(f.other_drawn, f.third_drawn, c.drawn) AS other_drawn,
-           f.other_drawn + f.third_drawn + c.drawn - greatest(f.drawn, c.drawn)
-               - least(f.other_drawn, f.third_drawn, c.drawn) AS third_drawn,
-           f.by_day, CASE WHEN c.drawn > f.drawn THEN c.day ELSE f.day END AS day
+           f.t_drawn, f.b_drawn, c.drawn AS c_drawn, f.by_day,
+           CASE WHEN c.drawn > f.drawn THEN c.day ELSE f.day END AS day
     FROM free f JOIN corrected c
       ON c.athlete_id = f.athlete_id AND c.specimen = f.specimen
-         AND abs(c.drawn - f.other_drawn) <= 1800 AND c.by_day = f.by_day
+         AND abs(c.drawn - f.t_drawn) <= 1800 AND c.by_day = f.by_day
     WHERE c.name = 'cortisol' AND NOT c.censored
 ),
 samples AS (
@@ -71,9 +68,9 @@ seen AS (
                SELECT 1 FROM session_view s
                WHERE s.athlete_id = q.athlete_id AND s.kn <= q.as_of_s
                      AND s.time_precision = 'minute'
-                     AND ((s.st <= x.drawn AND s.en > x.drawn - 7200)
-                          OR (s.st <= x.other_drawn AND s.en > x.other_drawn - 7200)
-                          OR (s.st <= x.third_drawn AND s.en > x.third_drawn - 7200))
+                     AND ((s.st <= x.t_drawn AND s.en > x.t_drawn - 7200)
+                          OR (s.st <= x.b_drawn AND s.en > x.b_drawn - 7200)
+                          OR (s.st <= x.c_drawn AND s.en > x.c_drawn - 7200))
            ) AS after
     FROM queries q JOIN samples x ON x.athlete_id = q.athlete_id
     WHERE x.drawn <= q.as_of_s AND x.kn <= q.as_of_s
@@ -81,7 +78,8 @@ seen AS (
 ranked AS (
     SELECT *, row_number() OVER (
         PARTITION BY q_id, name
-        ORDER BY drawn DESC, list_position($specimens, specimen), other_drawn DESC) AS nth
+        ORDER BY drawn DESC, list_position($specimens, specimen), t_drawn DESC, b_drawn DESC,
+                 c_drawn DESC) AS nth
     FROM seen JOIN series USING (name)
     WHERE NOT (resting AND after) AND as_of_s - drawn < max_age_d * 86400
 ),
@@ -91,7 +89,8 @@ usual AS (
     FROM last l
     JOIN (
         SELECT s.*, row_number() OVER (
-            PARTITION BY s.q_id, s.name ORDER BY s.drawn DESC, s.other_drawn DESC) AS back
+            PARTITION BY s.q_id, s.name
+            ORDER BY s.drawn DESC, s.t_drawn DESC, s.b_drawn DESC, s.c_drawn DESC) AS back
         FROM seen s JOIN last l ON l.q_id = s.q_id AND l.name = s.name
         WHERE s.drawn < l.drawn AND s.drawn <= s.clock_s AND NOT s.after AND NOT s.censored
               AND s.specimen = l.specimen AND l.drawn - s.drawn < 365 * 86400
