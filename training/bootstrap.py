@@ -22,7 +22,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its athlete-clustered bootstrap interval (95 %)."""
+    """A value with its athlete-clustered bootstrap interval, of 95 % unless said otherwise."""
 
     value: float
     lower: float
@@ -45,8 +45,9 @@ class Compared:
 
 
 def compare(
-    parts: Mapping[str, Floats], athlete: Objects, *, bootstrap: int, seed: int
-) -> Compared:
+    parts: Mapping[str, Floats], athlete: Objects, *, bootstrap: int, seed: int,
+    level: float = LEVEL,
+) -> Compared:  # fmt: skip
     """Compare the means that methods reach on the same tests (or episodes).
 
     Parameters
@@ -56,6 +57,8 @@ def compare(
     athlete : object array of str, shape (n,), n > 0
     bootstrap : int
         Resamples of athletes.
+    level : float
+        Two-sided level of the intervals.
     """
     names, who = np.unique(athlete.astype(str), return_inverse=True)
     counts = np.bincount(who, minlength=names.size).astype(np.float64)
@@ -64,8 +67,11 @@ def compare(
     means = {m: weights @ np.bincount(who, part, names.size) / total for m, part in parts.items()}
     first = next(iter(means.values()))
     return Compared(
-        {m: estimate(float(mean[0]), mean[1:]) for m, mean in means.items()},
-        {m: estimate(float((first - f)[0]), (first - f)[1:]) for m, f in [*means.items()][1:]},
+        {m: estimate(float(mean[0]), mean[1:], level) for m, mean in means.items()},
+        {
+            m: estimate(float((first - f)[0]), (first - f)[1:], level)
+            for m, f in [*means.items()][1:]
+        },
     )
 
 
@@ -85,9 +91,9 @@ def resample(scored: NDArray[np.bool_], draws: int, seed: int) -> Floats:
     return weights
 
 
-def estimate(value: float, draws: Floats) -> Estimate:
+def estimate(value: float, draws: Floats, level: float = LEVEL) -> Estimate:
     """Return `value` with the interval of the `draws` that are known; NaN ends without any."""
-    tail = (1 - LEVEL) / 2
+    tail = (1 - level) / 2
     known = draws[np.isfinite(draws)]
     if not known.size:
         return Estimate(value, float("nan"), float("nan"))

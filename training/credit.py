@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmr_ml.latent import BoostedCurve, CurveTarget
-from training.bootstrap import compare
+from training.bootstrap import LEVEL, compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class Credit:
 
     @property
     def earned(self) -> bool:
-        """Whether the slope lies above 0 beyond the bootstrap's noise (95 %)."""
+        """Whether the slope lies above 0 beyond the bootstrap's noise."""
         return self.slope.lower > 0
 
 
@@ -67,7 +67,8 @@ def group_credit(
     The contribution of a group is the sum of the exact tree contributions of its columns (TreeSHAP,
     Lundberg et al. 2020), so what two groups do together is shared between them. It is taken out
     but for its mean; the folds' own boosters are asked about the athletes they have not seen, and
-    athletes are resampled.
+    athletes are resampled. As all groups are looked at together, the intervals are those of 95 %
+    for the lot (Bonferroni).
     """
     means, spread = fit.boosted.held_out_means, fit.boosted.model.spread
     target = CurveTarget(fit.grid, fit.table, data.row_episode, np.ones(len(means)))
@@ -80,8 +81,9 @@ def group_credit(
         evidence, centre, _ = target.moments(without, spread)
         slopes[name] = ((centre - without) / spread**2 * added[:, i]).sum(axis=1)
         gains[name] = whole - evidence
+    athlete, level = data.athlete[data.row_episode], 1.0 - (1.0 - LEVEL) / len(names)
     slope, gain = (
-        compare(parts, data.athlete[data.row_episode], bootstrap=bootstrap, seed=seed).score
+        compare(parts, athlete, bootstrap=bootstrap, seed=seed, level=level).score
         for parts in (slopes, gains)
     )
     return {name: Credit(slope[name], gain[name]) for name in names}
