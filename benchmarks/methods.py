@@ -134,7 +134,8 @@ def run(train: Side, test: Side, delta: float, only: Sequence[str] | None = None
 
 def _warm_up(fit: Callable[[Training], Answer], training: Training) -> None:
     """Fit a few episodes, so that no time is taken for compiling or importing."""
-    few = training.side.take(np.arange(WARM_UP))  # whole athletes: effects of theirs are fitted
+    # Whole athletes, since some methods fit effects of theirs.
+    few = training.side.take(np.arange(min(WARM_UP, len(training.side))))
     fit(Training(few, training.delta))(few)
 
 

@@ -127,7 +127,7 @@ def probabilities(model: ComponentModel, X: Floats, error: float) -> Floats:
     empty = no_tests(n)
     asked = Followed(
         np.arange(n + 1), np.full(n, TESTED_H), np.zeros(n), np.full(n, scaled),
-        np.zeros(n), np.full(n, scaled), empty.baselines,
+        np.full(n, scaled), empty.baselines,
     )  # fmt: skip
     means = model.curve.means(X)
     return np.stack(

@@ -101,7 +101,7 @@ def one_test(data: ComponentData, n: int) -> Followed:
     first = some.offsets[:-1]
     return replace(
         some, offsets=np.arange(n + 1), hours=some.hours[first], deficit=some.deficit[first],
-        error=some.error[first], daytime=some.daytime[first],
+        error=some.error[first],
     )  # fmt: skip
 
 

@@ -274,7 +274,6 @@ def only(followed: Followed, episodes: Ints, tests: Ints) -> Followed:
     return replace(
         some, offsets=np.arange(episodes.size + 1), hours=followed.hours[tests],
         deficit=followed.deficit[tests], error=followed.error[tests],
-        daytime=followed.daytime[tests],
     )  # fmt: skip
 
 

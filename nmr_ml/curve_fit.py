@@ -80,7 +80,6 @@ class CurveFit:
             "error_scale": self.measurement.error_scale,
             "residual_deficit": self.measurement.residual_deficit,
             "residual_decay_h": self.measurement.residual_decay_h,
-            "day_amplitude": self.measurement.day_amplitude,
             "population_evidence": self.population.evidence,
             "curve_shapes": float(grid.slow.size),
             "curve_weight_at_edge": edge_weight(grid),

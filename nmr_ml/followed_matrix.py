@@ -75,5 +75,4 @@ def followed_of_matrix(target: Floats) -> Followed:
     zeros = np.zeros(n, np.int64)
     rest = np.tile(np.float64(REST_H == TYPICAL_REST_H), (n, 1))
     baselines = Baselines(unknown, unknown, zeros, zeros, rest, unknown)
-    same_hour = np.zeros(hours.size)
-    return Followed(offsets, hours, deficit, error, same_hour, np.array(shared), baselines)
+    return Followed(offsets, hours, deficit, error, np.array(shared), baselines)

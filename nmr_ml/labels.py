@@ -46,12 +46,10 @@ class Followed:
     hours : float64 array, shape (n_tests,), h
         Hours from the clock start.
     deficit : float64 array, shape (n_tests,)
-        Per cent (or points) below the baseline in the impaired direction; negative is better.
+        Per cent (or points) below the baseline in the impaired direction; negative is better. The
+        test is read as at the hours of its baseline (`nmr_ml.testspec.TestSpec.day_amplitude`).
     error : float64 array, shape (n_tests,)
         Typical error of each test, on the same scale.
-    daytime : float64 array, shape (n_tests,)
-        `nmr_ml.baseline.daytime` of each test less that of its baseline; 0 where an hour of one of
-        them is not known.
     shared_error : float64 array, shape (n_queries,)
         Standard error of the baseline, which all tests of the episode share, on the same scale.
     baselines : Baselines
@@ -62,7 +60,6 @@ class Followed:
     hours: Floats
     deficit: Floats
     error: Floats
-    daytime: Floats
     shared_error: Floats
     baselines: Baselines
 
@@ -80,7 +77,6 @@ class Followed:
             self.hours[picked],
             self.deficit[picked],
             self.error[picked],
-            self.daytime[picked],
             self.shared_error[rows],
             self.baselines.take(rows),
         )
@@ -94,7 +90,6 @@ class Followed:
             np.concatenate([p.hours for p in parts]),
             np.concatenate([p.deficit for p in parts]),
             np.concatenate([p.error for p in parts]),
-            np.concatenate([p.daytime for p in parts]),
             np.concatenate([p.shared_error for p in parts]),
             Baselines.concatenate([p.baselines for p in parts]),
         )
@@ -104,8 +99,7 @@ def no_tests(n: int) -> Followed:
     """Return what is followed of `n` episodes of which no test is known."""
     nothing, unknown, zeros = np.empty(0), np.full(n, np.nan), np.zeros(n, np.int64)
     baselines = Baselines(unknown, unknown, zeros, zeros, np.zeros((n, REST_H.size)), unknown)
-    none = np.zeros(n + 1, np.int64)
-    return Followed(none, nothing, nothing, nothing, nothing, unknown, baselines)
+    return Followed(np.zeros(n + 1, np.int64), nothing, nothing, nothing, unknown, baselines)
 
 
 @njit(cache=True, nogil=True)
@@ -169,12 +163,12 @@ def followed_tests(
     owner = np.repeat(np.arange(len(queries)), np.diff(offsets))
     to_scale = scale_factors(history, queries, baselines, specs)
     change = baselines.mean[owner] - tests.columns["value"][rows]
+    apart = np.nan_to_num(daytime_of(history)[rows] - baselines.daytime[owner])
     return Followed(
         offsets,
         (tests.at_s[rows] - queries.clock_start_s[owner]) / 3600.0,
-        change * to_scale[owner],
+        change * to_scale[owner] + hour_effects(history, queries, specs)[owner] * apart,
         test_errors(history, specs)[rows],
-        np.nan_to_num(daytime_of(history)[rows] - baselines.daytime[owner]),
         np.abs(baselines.se * to_scale),
         baselines,
     )
@@ -202,6 +196,12 @@ def scale_factors(
         100.0, baselines.mean, out=np.ones(len(queries)), where=in_pct[queries.test]
     )
     return np.asarray(factor * per_unit)
+
+
+def hour_effects(history: History, queries: Queries, specs: Mapping[str, TestSpec]) -> Floats:
+    """Return the `day_amplitude` of each query's test, on the test's scale."""
+    effects = np.array([specs[name].day_amplitude for name in history.test_names] or [0.0])
+    return effects[queries.test]
 
 
 def censor_reasons(history: History, episodes: Episodes, queries: Queries) -> NDArray[np.object_]:

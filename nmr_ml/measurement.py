@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,10 +30,6 @@ PRIOR_LOG_SCALE = 0.25
 #: Residual deficits that are tried, in typical errors of one test, and how fast they may fall.
 RESIDUALS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 DECAYS_H = (48.0, 96.0, 192.0, 400.0)
-#: Effects of the time of day that are tried, in typical errors of one test, and the spread of their
-#: prior around none: where all tests are taken at one hour nothing else speaks.
-DAYS = (-0.3, 0.0, 0.3, 0.6, 0.9, 1.2)
-PRIOR_DAY = 1.0
 #: From this factor on, up or down, the configured error is said to disagree with the data.
 DISAGREES = 1.2
 #: Episodes that are looked at; more move the peaks by less than their own width.
@@ -56,42 +51,23 @@ class Measurement:
     residual_decay_h : float, h
         Constant of the exponential by which that falls with more rest. Tests from before the first
         session hold nothing.
-    day_amplitude : float
-        How much better than on average over the day the athlete is at `nmr_ml.baseline.PEAK_H`, on
-        the component's scale; the rest of the day follows the cosine.
     """
 
     error_scale: float = 1.0
     residual_deficit: float = 0.0
     residual_decay_h: float = DECAYS_H[-1]
-    day_amplitude: float = 0.0
 
     def residual(self, baselines: Baselines) -> Floats:
         """Return what each baseline still holds of earlier sessions, shape (n_queries,)."""
         left = np.exp((TYPICAL_REST_H - REST_H) / self.residual_decay_h)
         return np.asarray(self.residual_deficit * (baselines.rest @ left))
 
-    def standing(self, baselines: Baselines, daytime: Floats) -> Floats:
-        """Return how far full capacity lies above each baseline.
-
-        Parameters
-        ----------
-        daytime : float64 array, shape (n_queries,)
-            `nmr_ml.baseline.daytime` of the hour that is asked about less that of the baseline.
-        """
-        return np.asarray(self.residual(baselines) + self.day_amplitude * daytime)
-
-    def shift(self, followed: Followed) -> Floats:
-        """Return what is added to each test's deficit so that it counts from full capacity."""
-        owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
-        return self.standing(followed.baselines.take(owner), followed.daytime)
-
     def read(self, followed: Followed) -> Followed:
-        """Return `followed` with its errors scaled and deficits shifted: to be done once."""
+        """Return `followed` with its errors scaled and deficits counted from full capacity."""
+        owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
         return replace(
             followed,
-            deficit=followed.deficit + self.shift(followed),
-            daytime=np.zeros_like(followed.daytime),
+            deficit=followed.deficit + self.residual(followed.baselines)[owner],
             error=followed.error * self.error_scale,
             shared_error=followed.shared_error * self.error_scale,
         )
@@ -126,32 +102,25 @@ def profile_measurement(
         fitted = fit_population(table, top, nodes, group.astype(np.int64), rounds=_ROUNDS)
         return fitted.evidence * len(some)
 
-    def best(
-        found: Measurement, name: str, values: Sequence[float], prior: float,
-        of: Callable[[float], float],
-    ) -> tuple[Measurement, float]:  # fmt: skip
-        def height(value: float) -> float:
-            return evidence(replace(found, **{name: of(value)})) - 0.5 * (value / prior) ** 2
-
-        peak, top = _peak(height, values)
-        return replace(found, **{name: of(peak)}), top
-
     def scaled(found: Measurement) -> Measurement:
-        return best(found, "error_scale", LOG_SCALES, PRIOR_LOG_SCALE, math.exp)[0]
+        def height(log_scale: float) -> float:
+            tried = replace(found, error_scale=float(np.exp(log_scale)))
+            return evidence(tried) - 0.5 * (log_scale / PRIOR_LOG_SCALE) ** 2
 
-    def timed(found: Measurement) -> Measurement:
-        return best(found, "day_amplitude", DAYS, PRIOR_DAY, in_units)[0]
+        log_scale, _ = _peak(height, LOG_SCALES)
+        return replace(found, error_scale=float(np.exp(log_scale)))
 
-    def in_units(value: float) -> float:
-        return value * float(np.median(followed.error))
+    def held(found: Measurement) -> tuple[float, Measurement]:
+        def height(residual: float) -> float:
+            return evidence(replace(found, residual_deficit=residual * unit))
 
-    start = timed(scaled(Measurement()))
-    tried = [
-        best(replace(start, residual_decay_h=h), "residual_deficit", RESIDUALS, np.inf, in_units)
-        for h in DECAYS_H
-    ]
+        residual, top = _peak(height, RESIDUALS)
+        return top, replace(found, residual_deficit=residual * unit)
+
+    unit, found = float(np.median(followed.error)), scaled(Measurement())
+    tried = [held(replace(found, residual_decay_h=decay_h)) for decay_h in DECAYS_H]
     # What the baselines hold looks like scatter until it is taken out.
-    return scaled(timed(max(tried, key=lambda one: one[1])[0]))
+    return scaled(max(tried, key=lambda one: one[0])[1])
 
 
 def _peak(profile: Callable[[float], float], values: Sequence[float]) -> tuple[float, float]:

@@ -390,7 +390,7 @@ def _below(
                     for i in range(log_amplitude.size):
                         prior = weights[s] * wa[i] * wb[j]
                         if prior > LEAST_PROBABILITY:
-                            z = (limits[k] - np.exp(log_amplitude[i]) * left) / noise
+                            z = (limits[q] - np.exp(log_amplitude[i]) * left) / noise
                             total += prior * 0.5 * (1.0 + math.erf(z))
             below[k] = total
     return below
@@ -403,10 +403,10 @@ def probability_below(
 
     Before any test of the episode is seen, and with the errors of the test and of the baseline in
     it: what the noise-smoothed Brier score compares with the reading. `spread` as in `read`;
-    `limit` may be one for each test.
+    `limit` may be one for each query.
     """
     spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
-    limits = np.ascontiguousarray(np.broadcast_to(limit, followed.hours.size), np.float64)
+    limits = np.ascontiguousarray(np.broadcast_to(limit, len(means)), np.float64)
     return np.asarray(
         _below(
             means, spreads, followed.offsets, followed.hours, followed.error,

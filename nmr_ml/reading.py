@@ -13,12 +13,13 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from nmr_ml.baseline import daytime
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.families import ITEMS
 from nmr_ml.history import local_day
-from nmr_ml.labels import scale_factors
+from nmr_ml.labels import hour_effects, scale_factors
 from nmr_ml.posterior import expected_deficits
 from nmr_ml.recent import recent_tests
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 #: A questionnaire item older than this says nothing of the coming one, as in the features.
 ITEM_AGE_D = 3.0
+#: Steps from the last answer that are told apart; what lies further counts as the furthest.
+STEPS = np.arange(-3, 4)
 #: What the booster sees beside the features; deviations are on the component's scale.
 OWN_INPUTS = (
     "reading_last", "reading_usual", "reading_last_dev", "reading_before_dev", "reading_scatter",
@@ -110,8 +113,10 @@ class ReadingModel:
     index_test : str
     of_last, of_curve : float
         How far readings start from the usual value towards the last one and the curve's.
+    start_error : float, unit of the test
+        Mean distance of the readings from their start.
     centre, width : lightgbm.Booster
-        Median of (reading - start) / scale, and mean distance of the readings from it.
+        What `medians` makes medians of, and mean distance of the readings from these.
     least_width : float
         On the component's scale; `width` counts as this at least.
     reach : float
@@ -130,6 +135,7 @@ class ReadingModel:
     index_test: str
     of_last: float
     of_curve: float
+    start_error: float
     centre: lgb.Booster
     width: lgb.Booster
     least_width: float
@@ -161,14 +167,46 @@ class ReadingModel:
         """Return the readings of each row of `basis`."""
         if basis.usual.size == 0:
             return Readings(np.empty(0), np.empty(0), np.empty(0))
-        centre = np.asarray(self.centre.predict(basis.inputs), np.float64)
+        raw = np.asarray(self.centre.predict(basis.inputs, raw_score=True), np.float64)
         width = np.maximum(self.width.predict(basis.inputs), self.least_width)
-        median = basis.start(self.of_last, self.of_curve) + basis.scale * centre
+        start = basis.start(self.of_last, self.of_curve)
+        median = medians(raw, basis, start, self.start_error)
         return self.around(median, basis.scale * width * self.reach)
 
     def around(self, centre: Floats, half: Floats) -> Readings:
         """Return the readings around medians, in answers that the test can have."""
         return readings_around(centre, half, self.step, self.lowest, self.highest)
+
+
+def medians(raw: Floats, basis: Basis, start: Floats, start_error: float) -> Floats:
+    """Return the medians that trees tell, shape (n,), unit of the test.
+
+    Parameters
+    ----------
+    raw : float64 array, shape (n,) or (n, len(STEPS))
+        Either (median - start) / scale, or what is added to `log_start`: the chances of the answers
+        around the last one. An answer is as likely anywhere in what is rounded to it, so the median
+        rounds to that of the answers.
+    start : float64 array, shape (n,), unit of the test
+    start_error : float, unit of the test
+    """
+    if raw.ndim == 1:
+        return np.asarray(start + basis.scale * raw)
+    chance = softmax(raw + log_start(basis.last, start, start_error), axis=1)
+    below = np.cumsum(chance, axis=1)
+    middle = np.argmax(below >= 0.5, axis=1)[:, None]
+    own = np.take_along_axis(chance, middle, axis=1)
+    reached = np.take_along_axis(below, middle, axis=1)
+    within = (0.5 - (reached - own)) / own
+    return np.asarray(basis.last + (STEPS[middle] - 0.5 + within)[:, 0])
+
+
+def log_start(last: Floats, start: Floats, start_error: float) -> Floats:
+    """Return log chances, but for a constant, of the answers `STEPS` from the last one.
+
+    Those of a Laplace distribution around `start`, shape (n, len(STEPS)).
+    """
+    return np.asarray(-np.abs(last[:, None] + STEPS - start[:, None]) / start_error)
 
 
 def readings_around(
@@ -211,8 +249,9 @@ def expected_readings(
             model.measurement.read(known), at_h,
         )  # fmt: skip
         factor = scale_factors(history, some, known.baselines, specs)
+        below = deficit - model.measurement.residual(known.baselines)
         hour = np.nan_to_num(daytime(at_s[rows], history.timezone) - known.baselines.daytime)
-        below = deficit - model.measurement.standing(known.baselines, hour)
+        below -= hour_effects(history, some, specs) * hour
         value[rows], sd[rows] = known.baselines.mean - below / factor, spread / np.abs(factor)
     return Expected(value, sd)
 

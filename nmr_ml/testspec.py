@@ -25,7 +25,12 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class TestSpec(BaseModel):
-    """One test of ``configs/tests.yaml``; errors and δ are on its `scale`."""
+    """One test of ``configs/tests.yaml``; errors, δ and the effect of the hour are on its `scale`.
+
+    `day_amplitude` is how much better than on average over the day the test turns out at
+    `nmr_ml.baseline.PEAK_H`; the rest of the day follows a cosine. It is configured and not
+    estimated: the hour and the time since the session come together.
+    """
 
     __test__ = False  # not a test case, whatever pytest makes of the name
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +45,7 @@ class TestSpec(BaseModel):
     between_day_te: Positive
     trial_te: Annotated[float, Field(ge=0)]
     trials_n: Annotated[int, Field(ge=1)]
+    day_amplitude: Annotated[float, Field(ge=0)] = 0.0
     range: tuple[float, float]
 
     @property

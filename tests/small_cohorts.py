@@ -116,7 +116,6 @@ def followed_of(
         ones * 40.0, ones * 0.4, np.full(n, 6), np.zeros(n, np.int64), rest, ones * 0.0
     )
     return Followed(
-        offsets.astype(np.int64), *np.ascontiguousarray(flat), np.zeros(flat.shape[1]),
-        np.broadcast_to(shared, n) * ones,
+        offsets.astype(np.int64), *np.ascontiguousarray(flat), np.broadcast_to(shared, n) * ones,
         baselines,
     )  # fmt: skip

@@ -79,7 +79,7 @@ def followed(*episodes: list[tuple[float, float]], error: float = 2.5) -> Follow
     )
     return Followed(
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), tests[:, 0].copy(),
-        tests[:, 1].copy(), np.full(len(tests), error), np.zeros(len(tests)), np.zeros(n), nothing,
+        tests[:, 1].copy(), np.full(len(tests), error), np.zeros(n), nothing,
     )  # fmt: skip
 
 

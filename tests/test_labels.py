@@ -95,13 +95,19 @@ def test_errors_are_those_of_the_test_and_of_the_baselines_mean() -> None:
     assert followed.shared_error[0] == pytest.approx(0.8 / np.sqrt(4))
 
 
-def test_the_hour_of_a_test_is_told_against_those_of_its_baseline() -> None:
-    tests = [*rested([40.0] * 3), measured(24, 38.0), measured(36, 39.0)]
+def test_a_jump_is_read_as_at_the_hours_of_its_baseline() -> None:
+    tests = [*rested([40.0] * 3), measured(24, 38.0), measured(36, 38.0)]
     _, queries, followed = labels([session(0)], tests)
     taken_s = queries.clock_start_s[0] + 3600 * np.array([24, 36])
-    expected = daytime(taken_s, "UTC") - followed.baselines.daytime[0]
-    assert followed.daytime == pytest.approx(expected)
-    assert abs(followed.daytime[1] - followed.daytime[0]) > 0.5
+    apart = daytime(taken_s, "UTC") - followed.baselines.daytime[0]
+    assert followed.deficit == pytest.approx(5.0 + SPECS["cmj_height"].day_amplitude * apart)
+    assert followed.deficit[1] != pytest.approx(followed.deficit[0])
+
+
+def test_where_only_the_day_of_a_test_is_known_its_hour_has_no_effect() -> None:
+    late = measured(36, 38.0) | {"time_precision": "day"}
+    _, _, followed = labels([session(0)], [*rested([40.0] * 3), late])
+    assert followed.deficit == pytest.approx([5.0])
 
 
 def test_the_follow_up_ends_with_the_next_loading_session_and_not_with_a_light_one() -> None:
@@ -144,10 +150,11 @@ def test_an_episode_without_a_test_says_so() -> None:
 
 def test_tests_taken_tired_do_not_enter_the_baseline() -> None:
     sessions = [session(-200), session(0)]
-    tired = [measured(h, 20.0) for h in (-199, -160, -200 + 71.9)]
-    rest = [measured(h, 40.0) for h in (-200 + 72, -100, -50)]
-    _, _, followed = labels(sessions, [*tired, *rest, measured(24, 38.0)])
-    assert followed.baselines.mean[1] == pytest.approx(40.0)
+    tired = [measured(h, 1.0, test="sprint_10m") for h in (-199, -160, -200 + 71.9)]
+    rest = [measured(h, 2.0, test="sprint_10m") for h in (-200 + 72, -100, -50)]
+    after = measured(24, 2.1, test="sprint_10m")
+    _, _, followed = labels(sessions, [*tired, *rest, after], test="sprint_10m")
+    assert followed.baselines.mean[1] == pytest.approx(2.0)
     assert followed.baselines.tests_n[1] == 3
     assert deficits_of(followed, 1) == [(24.0, pytest.approx(5.0))]
 

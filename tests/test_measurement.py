@@ -86,25 +86,6 @@ def test_only_baselines_taken_soon_after_a_session_are_put_right() -> None:
     assert wrong < 0.3 < held.mean()
 
 
-@pytest.mark.statistical
-@pytest.mark.parametrize("amplitude", [0.0, 1.5])
-def test_the_effect_of_the_time_of_day_is_found(amplitude: float) -> None:
-    clean = scattered(900, noise=2.0, stated=2.0, held=0.0)
-    daytime = np.random.default_rng(4).choice([0.0, 1.7], clean.hours.size)
-    followed = replace(clean, deficit=clean.deficit - amplitude * daytime, daytime=daytime)
-    found = profile_measurement(followed, GRID, np.zeros(900, np.int64), seed=0)
-    assert found.day_amplitude == pytest.approx(amplitude, abs=0.25)
-    assert found.error_scale == pytest.approx(1.0, rel=0.1)
-
-
-def test_a_test_of_the_afternoon_counts_as_at_its_baselines_hour() -> None:
-    some = replace(followed_of([[(1, 2, 3), (4, 5, 6)]]), daytime=np.array([1.5, 0.0]))
-    reading = Measurement(day_amplitude=2.0)
-    read = reading.read(some)
-    assert read.deficit.tolist() == [5.0, 5.0]
-    assert reading.read(read).deficit.tolist() == [5.0, 5.0]  # nothing is left to put right
-
-
 def test_a_few_episodes_do_not_overrule_the_configured_error() -> None:
     followed = scattered(6, noise=2.0, stated=2.0, held=0.0)
     found = profile_measurement(followed, GRID, np.zeros(6, np.int64), seed=0)

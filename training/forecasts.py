@@ -152,7 +152,7 @@ def from_curves(readings: Readings, priors: CurvePriors) -> Forecasts:
         np.nan_to_num(read.shared_error), 0.5 * readings.step,
         grid.log_amplitude, grid.log_tau, grid.slow, grid.power, grid.weights,
     )  # fmt: skip
-    limit = readings.delta + readings.measurement.shift(readings.followed)
+    limit = readings.delta + readings.measurement.residual(readings.followed.baselines)
     below = probability_below(grid, priors.means, priors.spreads, read, limit)
     return Forecasts(below, _log(density), low, high)
 

@@ -168,7 +168,7 @@ def _below(
                         p = weights[s] * prior_a[group[q], i] * prior_b[group[q], j]
                         if p < 1e-9:
                             continue
-                        z = (limits[k] - np.exp(log_amplitude[i]) * left) / noise
+                        z = (limits[q] - np.exp(log_amplitude[i]) * left) / noise
                         mass[cell[s, i, j]] += p
                         out[k, cell[s, i, j]] += p * 0.5 * (1.0 + math.erf(z))
             for c in range(cells):
@@ -179,8 +179,8 @@ def _below(
 
 def below_by_cell(cells: PopulationCells, followed: Followed, modality: Objects) -> Floats:
     """Return P(the test reads below δ | the recovery time lies in the cell), (n_tests, n_cells)."""
-    limits = cells.delta + cells.measurement.shift(followed)
     grid, followed = cells.grid, cells.measurement.read(followed)
+    limits = cells.delta + cells.measurement.residual(followed.baselines)
     below = _below(
         cells.group_of(modality), followed.offsets, followed.hours, followed.error,
         np.nan_to_num(followed.shared_error), limits, grid.log_amplitude, grid.log_tau,
