@@ -27,7 +27,14 @@ import numpy as np
 
 from benchmarks.rivals.cells import EDGES_H, below_by_cell
 from benchmarks.rivals.method import Training
-from benchmarks.rivals.problem import INDEX_TEST, TEST_SEED_SHIFT, Origin, make_side, specs_for
+from benchmarks.rivals.problem import (
+    INDEX_TEST,
+    TEST_SEED_SHIFT,
+    Origin,
+    make_side,
+    specs_for,
+    strangers,
+)
 from benchmarks.rivals.scores import crps, difference, probability_until, scores
 from training.scores import brier
 
@@ -80,8 +87,8 @@ def main() -> None:
     document: dict[str, Any] = {}
     for seed, error in asked.seeds:
         train = make_side(Origin(athletes, asked.days, seed, error), asked.cache)
-        test = make_side(
-            Origin(test_athletes, asked.days, seed + TEST_SEED_SHIFT, error), asked.cache
+        test = strangers(
+            make_side(Origin(test_athletes, asked.days, seed + TEST_SEED_SHIFT, error), asked.cache)
         )
         delta = specs_for(error)[INDEX_TEST].delta
         found = run(train, test, delta, asked.only)

@@ -26,6 +26,7 @@ from benchmarks.rivals.problem import (
     Origin,
     make_side,
     specs_for,
+    strangers,
     with_errors,
 )
 from benchmarks.rivals.redraw import Asked, Redrawn, redraw
@@ -99,7 +100,7 @@ def run(
     def cohorts(settings: tuple[str, ...] = ()) -> tuple[Side, Side, Origin]:
         train = Origin(sizes[0], days, seed, TEST_ERROR_PCT, settings=settings)
         test = replace(train, athletes=sizes[1], seed=seed + TEST_SEED_SHIFT)
-        return _labelled(make_side(train, cache)), make_side(test, cache), test
+        return _labelled(make_side(train, cache)), strangers(make_side(test, cache)), test
 
     train, test, origin = cohorts()
     usual = learn(Training(train, delta))

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.rivals.problem import specs_for
 from benchmarks.rivals.scores import LEVELS
-from nmr_ml.adaptation import Past, athlete_offsets, fit_offsets
+from nmr_ml.adaptation import Past, athlete_offsets, fit_team
 from nmr_ml.component import prior_of
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.labels import no_tests
@@ -86,13 +86,14 @@ def latest(offsets: Ints, rows: Ints, most: int | None) -> tuple[Ints, Ints]:
 
 
 def adapted(model: ComponentModel, labelled: Side) -> ComponentModel:
-    """Return `model` with the offsets of the teams of `labelled`, nothing fitted again."""
+    """Return `model` with the team of `labelled` learnt as `nmr adapt` does, without a refit."""
     data = labelled.data
-    found = fit_offsets(
-        model.measurement.read(data.followed), model.grid, model.curve.means(labelled.X),
-        np.hypot(model.offsets.within, model.offsets.athlete), data.athlete, data.team, seed=0,
+    team = fit_team(
+        model.offsets, model.measurement.read(data.followed), model.grid,
+        model.curve.means(labelled.X), data.athlete,
     )  # fmt: skip
-    return replace(model, offsets=replace(model.offsets, teams=found.teams))
+    teams = {**model.offsets.teams, str(data.team[0]): team}
+    return replace(model, offsets=replace(model.offsets, teams=teams))
 
 
 def fit_fast(training: Training) -> Answer:

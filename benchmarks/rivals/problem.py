@@ -99,6 +99,12 @@ class Side:
         return Side(data, self.truth_h[episodes])
 
 
+def strangers(side: Side) -> Side:
+    """Return `side` without its teams: the simulator gives other teams the names of those known."""
+    nobody = np.full(len(side), None, dtype=object)
+    return replace(side, data=replace(side.data, team=nobody))
+
+
 def make_side(origin: Origin, folder: Path) -> Side:
     """Simulate `origin` and build its features, or read what an earlier run kept in `folder`."""
     layout = [_names(kind) for kind in (ComponentData, Followed, Baselines, Facts)]
