@@ -94,6 +94,7 @@ def _reading_section(name: str, test: str, reading: FittedReading) -> str:
     data, rows = reading.data, next_morning(reading)
     reference = REFERENCES.get((name, test))
     errors = reading_errors(reading)
+    errors["usual, rounded"] = np.abs(data.value - np.round(data.basis.usual))
     errors["average, rounded"] = np.abs(data.value - np.round(data.basis.start(0.5, 0.0)))
     errors["person mean (knows the future)"] = np.abs(data.value - _person_means(reading))
     compared = compare(
@@ -151,7 +152,7 @@ def _brier_section(component: FittedComponent) -> str:
 
 def _strength_section(data: Path) -> str:
     lines = ["\nlanders_ramos: change of strength 24 h after a 50 km race, per cent"]
-    for rpe, found in strength(data).items():
+    for assumed, found in strength(data).items():
         low, middle, high = found.overall
         if len(lines) == 1:
             lines += [
@@ -167,7 +168,7 @@ def _strength_section(data: Path) -> str:
             ]
         mean = found.observed.mean()
         lines.append(
-            f"Effort {rpe:g}: {found.covered.sum()} of {found.observed.size} covered; a runner "
+            f"{assumed}: {found.covered.sum()} of {found.observed.size} covered; a runner "
             f"{low:.1f} to {high:.1f}, median {middle:.1f}, observed mean {mean:.1f} "
             f"{'inside' if low <= mean <= high else 'outside'}."
         )

@@ -6,7 +6,8 @@ the usual way. What is assumed here instead:
 - The effort of the race is the first of `RACE_RPES`, between those of the simulated marathons and
   ultramarathons.
 - The one test before the race is the baseline, with the typical error of one test day, and holds
-  nothing of earlier sessions.
+  nothing of earlier sessions. That error is the configured one, and once more what the tests during
+  the race show.
 - The model is given the columns that the runners have, with values that the simulation has.
 """
 
@@ -18,8 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from nmr_ml.adaptation import Past, athlete_offsets
 from nmr_ml.baseline import test_errors
+from nmr_ml.component import prior_of
 from nmr_ml.episodes import find_episodes
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.history import build_history
@@ -61,6 +65,8 @@ RACES = (
     ("ultra_166km", 0.45, 0.04),
 )  # fmt: skip
 ATHLETES, DAYS, SEED = 150, 150, 31
+#: Columns of a straight line over four tests.
+LINE = np.column_stack([np.ones(4), np.arange(4.0)])
 LIMITS = np.arange(-80.0, 100.25, 0.25)
 LEVELS = np.array([0.1, 0.5, 0.9])
 
@@ -85,22 +91,26 @@ class Strength:
         return (self.predicted[:, 0] <= self.observed) & (self.observed <= self.predicted[:, 2])
 
 
-def strength(data: Path) -> dict[float, Strength]:
-    """Train on simulated runners and predict the published ones in `data`, by assumed effort."""
+def strength(data: Path) -> dict[str, Strength]:
+    """Train on simulated runners and predict the published ones in `data`, by what is assumed."""
     specs, config = shipped_testspecs(), load_config()
     trained = component_data(
         simulated_runners(), specs, config.landmarks_h, {"power": SIMULATED_TEST}
     )["power"]
-    asked = {rpe: _ask(_runners(data, rpe)) for rpe in RACE_RPES}
-    known = np.all([_shared(X, trained.X) for X, _, _ in asked.values()], axis=0)
+    asked = {f"Effort {rpe:g}": _ask(_runners(data, rpe)) for rpe in RACE_RPES}
+    usual, lap = asked[f"Effort {RACE_RPES[0]:g}"], lap_error(data)
+    asked[f"Effort {RACE_RPES[0]:g}, error of the laps' tests ({lap:.1f} %)"] = replace(
+        usual, error=lap
+    )
+    known = np.all([_shared(one.X, trained.X) for one in asked.values()], axis=0)
     masked = replace(trained, X=np.where(known, trained.X, np.nan))
     model = fit_component(masked, specs, feature_contract(), config).model
     distance = trained.X[trained.starts, feature_contract().names.index("session_distance_m")]
     found = {}
-    for rpe, (X, observed, error) in asked.items():
-        below = probabilities(model, np.where(known, X, np.nan), error)
-        found[rpe] = Strength(
-            observed,
+    for assumed, one in asked.items():
+        below = probabilities(model, replace(one, X=np.where(known, one.X, np.nan)))
+        found[assumed] = Strength(
+            one.observed,
             # A deficit is a change the other way, and so are its quantiles.
             -np.array([np.interp(LEVELS[::-1], p, LIMITS) for p in below.T]),
             -np.interp(LEVELS[::-1], below.mean(axis=1), LIMITS),
@@ -110,28 +120,65 @@ def strength(data: Path) -> dict[float, Strength]:
     return found
 
 
-def _ask(runners: Cohort) -> tuple[Floats, Floats, float]:
-    """Return features at the end of the race, change of strength 24 h later and a test's error."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The runners at the end of the race: features, change 24 h later, a test's error and sex."""
+
+    X: Floats
+    observed: Floats
+    error: float
+    sex: NDArray[np.object_]
+
+
+def _ask(runners: Cohort) -> Asked:
     specs = shipped_testspecs()
     history = build_history(runners, tuple(sorted(specs)))
     episodes = find_episodes(history)
     queries = expand(at_landmarks(episodes, [0.0]), episodes, history, {"power": REAL_TEST})
     before, _, day_after = history.tests.columns["value"].reshape(-1, 3).T
     error = float(test_errors(history, specs)[0])
-    return model_inputs(history, queries, specs), 100.0 * (day_after / before - 1.0), error
+    sex = runners["athletes"].set_index("athlete_id")["sex"]
+    return Asked(
+        model_inputs(history, queries, specs),
+        100.0 * (day_after / before - 1.0),
+        error,
+        np.array([sex[history.athlete_ids[a]] for a in queries.athlete], dtype=object),
+    )
 
 
-def probabilities(model: ComponentModel, X: Floats, error: float) -> Floats:
-    """Return P(deficit at 24 h reads below each of `LIMITS`), shape (n_limits, n_runners)."""
-    n, scaled = len(X), error * model.measurement.error_scale
-    empty = no_tests(n)
+def lap_error(data: Path) -> float:
+    """Return the typical error of a test during the race, per cent: scatter around a line.
+
+    These four tests a runner are used for nothing else, so the error they show does not know the
+    tests that are predicted. A runner's line takes two of the four degrees of freedom.
+    """
+    table = pd.read_csv(data / "landers_ramos" / "tidy.csv")
+    laps = table[[f"strength_kg_lap{lap}" for lap in range(1, 5)]].to_numpy(np.float64)
+    level = laps.mean(axis=1)
+    slopes, _, _, _ = np.linalg.lstsq(LINE, laps.T, rcond=None)
+    apart = 100.0 * (laps - (LINE @ slopes).T) / level[:, None]
+    return float(np.sqrt((apart**2).sum() / (2 * len(laps))))
+
+
+def probabilities(model: ComponentModel, runners: Asked) -> Floats:
+    """Return P(deficit at 24 h reads below each of `LIMITS`), shape (n_limits, n_runners).
+
+    The prior is the one that is served to athletes of a team that training did not see.
+    """
+    n, scaled = len(runners.X), runners.error * model.measurement.error_scale
+    empty, teamless = no_tests(n), np.full(n, None, dtype=object)
+    nothing = np.empty(0, np.int64)
+    before = Past(
+        no_tests(0), np.empty((0, 2)), np.zeros(n, np.int64), np.zeros(2, np.int64), nothing
+    )
+    offsets = athlete_offsets(model.offsets, model.grid, before, empty, teamless, teamless[:0])
+    prior = prior_of(model, runners.X, empty, offsets, runners.sex)
     asked = Followed(
         np.arange(n + 1), np.full(n, TESTED_H), np.zeros(n), np.full(n, scaled),
         np.full(n, scaled), empty.baselines,
     )  # fmt: skip
-    means = model.curve.means(X)
     return np.stack(
-        [probability_below(model.grid, means, model.curve.spread, asked, x) for x in LIMITS]
+        [probability_below(model.grid, prior.means, prior.spreads, asked, x) for x in LIMITS]
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,3 +164,15 @@ def test_an_athlete_alone_is_told_the_same(
     )
     among = everything[everything["athlete_id"] == name].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, among, check_exact=True)
+
+
+def test_the_example_of_the_docs_runs(
+    tiny_bundle: Path, sim_cohort_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "readings.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    for name, path in (("champion", tiny_bundle), ("squad", sim_cohort_path)):
+        assert f'"{name}"' in example
+        example = example.replace(f'"{name}"', repr(str(path)))
+    exec(compile(example, "readings.md", "exec"), {})  # noqa: S102
+    assert "cmj_height" in capsys.readouterr().out

@@ -19,20 +19,26 @@ from nmr_ml.posterior import expected_deficits
 from nmr_ml.queries import Queries
 from nmr_ml.reading import (
     OWN_INPUTS,
+    STEPS,
     Basis,
     Expected,
     ReadingModel,
     expected_readings,
     input_names,
+    log_start,
+    medians,
     reading_basis,
     readings_around,
 )
 from nmr_ml.testspec import COMPONENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nmr_ml.bundle import Bundle
     from nmr_ml.component import ComponentModel
     from nmr_ml.history import History
+    from nmr_ml.testspec import TestSpec
 
 FEATURES_N = len(feature_contract().names)
 MEANS = np.array([[np.log(8.0), np.log(30.0)]])
@@ -67,14 +73,15 @@ def named(basis: Basis, name: str) -> float:
 def expected_of(
     model: ComponentModel, test: str, *, at_h: float = 24.0, means: np.ndarray = MEANS,
     seen: dict[float, float] | None = None, baselines_n: int = 4,
+    specs: Mapping[str, TestSpec] = SPECS,
 ) -> Expected:  # fmt: skip
     """Return what the curve expects of an athlete with rested tests at `LEVELS` at midnight."""
     tests = rested([LEVELS[test]] * baselines_n, test=test)
     tests += [measured(hour, value, test=test) for hour, value in (seen or {}).items()]
     history = history_of(small_cohort([session(0.0)], tests))
     one = query(history, test, as_of_h=max(seen or [0.0]))
-    followed = followed_tests(history, one, SPECS)
-    return expected_readings(model, means, history, one, SPECS, followed, np.array([at_s(at_h)]))
+    followed = followed_tests(history, one, specs)
+    return expected_readings(model, means, history, one, specs, followed, np.array([at_s(at_h)]))
 
 
 # --- what the curve expects ----------------------------------------------------------------------
@@ -117,17 +124,19 @@ def test_a_test_of_the_episode_moves_what_is_expected(bundle: Bundle) -> None:
 
 
 def test_a_reading_is_expected_at_its_hour_of_the_day(bundle: Bundle) -> None:
-    model = bundle.components["power"]
+    model, jump = bundle.components["power"], SPECS["cmj_height"]
     flat, daily = (
-        replace(model, measurement=replace(model.measurement, day_amplitude=amplitude))
+        {**SPECS, "cmj_height": jump.model_copy(update={"day_amplitude": amplitude})}
         for amplitude in (0.0, 2.0)
     )
-    at_midnight = [expected_of(m, "cmj_height", at_h=24.0).value for m in (flat, daily)]
-    at_five = [expected_of(m, "cmj_height", at_h=41.0).value for m in (flat, daily)]
+    midnight, five = (
+        [expected_of(model, "cmj_height", at_h=hour, specs=specs).value for specs in (flat, daily)]
+        for hour in (24.0, 41.0)
+    )
     # The baseline is of midnight, 17 h from the peak; 2 % of 40 cm are 0.8 cm.
     above = 1.0 - np.cos(2 * np.pi * 17 / 24)
-    assert at_midnight[1] == pytest.approx(at_midnight[0])
-    assert at_five[1] - at_five[0] == pytest.approx(0.8 * above)
+    assert midnight[1] == pytest.approx(midnight[0])
+    assert five[1] - five[0] == pytest.approx(0.8 * above)
 
 
 # --- what a reading is predicted from ------------------------------------------------------------
@@ -224,6 +233,49 @@ def test_rows_known_later_change_no_input(seed: int, day: float) -> None:
     ]  # fmt: skip
     for name in Basis.__slots__:
         assert np.array_equal(*(getattr(one, name) for one in found), equal_nan=True)
+
+
+# --- medians of what trees tell -------------------------------------------------------------------
+
+
+def of_answers(chance: list[list[float]], last: float = 6.0, start: float = 6.4) -> np.ndarray:
+    """Return the medians of answers around `last` with these chances."""
+    n = len(chance)
+    some = Basis(np.zeros((n, 1)), *(np.full(n, x) for x in (last, 6.0, np.nan, 1.0)))
+    first = np.full(n, start)
+    with np.errstate(divide="ignore"):
+        raw = np.log(chance) - log_start(some.last, first, 0.8)
+    return medians(raw, some, first, 0.8)
+
+
+def test_the_median_of_answers_lies_within_what_is_rounded_to_it() -> None:
+    found = of_answers([
+        [0, 0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 0.4, 0.6, 0, 0],
+        [0.3, 0, 0.1, 0.6, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0.2, 0.8],
+    ])  # fmt: skip
+    within = [0.5, 0.1 / 0.6, 0.1 / 0.6, 0.3 / 0.8]
+    assert found == pytest.approx(np.array([5.5, 6.5, 5.5, 8.5]) + within)
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=STEPS.size, max_size=STEPS.size), st.integers(1, 10))
+def test_the_median_of_answers_rounds_to_one_that_halves_them(
+    weights: list[float], last: int
+) -> None:
+    chance = np.array(weights) / sum(weights)
+    answer = np.round(of_answers([weights], last=last)[0])
+    assert chance[last + STEPS < answer].sum() <= 0.5 + 1e-9
+    assert chance[last + STEPS > answer].sum() <= 0.5 + 1e-9
+
+
+def test_trees_that_tell_nothing_leave_answers_at_their_start() -> None:
+    some = Basis(np.zeros((3, 1)), *(np.full(3, x) for x in (6.0, 6.0, np.nan, 1.0)))
+    start = np.array([6.0, 6.4, 4.7])
+    found = medians(np.zeros((3, STEPS.size)), some, start, 0.8)
+    assert found[0] == pytest.approx(6.0)
+    assert found == pytest.approx(start, abs=0.2)
+    assert medians(np.full(3, 0.5), some, start, 0.8) == pytest.approx([6.5, 6.9, 5.2])
 
 
 # --- readings in answers that the test can have --------------------------------------------------

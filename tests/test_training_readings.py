@@ -16,7 +16,7 @@ from nmr_ml.component import INTERVAL_LEVEL
 from nmr_ml.forecast import predict_readings
 from nmr_ml.predict import Options
 from nmr_ml.reader import read_cohort
-from nmr_ml.reading import Basis, Readings, input_names
+from nmr_ml.reading import STEPS, Basis, Readings, input_names
 from nmr_ml.simulator import simulate
 from nmr_ml.writer import write_cohort
 from training.config import load_config
@@ -238,6 +238,7 @@ def drawn(seed: int, of_last: float, *, whole: bool = False) -> ReadingData:
     """Pairs of 20 athletes whose readings lie `of_last` of the way from usual to last."""
     rng, n = np.random.default_rng(seed), 1200
     usual, last = rng.normal(6, 1, (2, n))
+    last = np.round(last) if whole else last
     value = usual + of_last * (last - usual) + rng.normal(0, 0.3, n)
     value = np.clip(np.round(value), 1, 10) if whole else value
     basis = Basis(
@@ -261,6 +262,22 @@ def test_whole_answers_are_foretold_as_whole_answers() -> None:
     assert np.array_equal(told, np.round(told))
     assert told.min() >= found.model.lowest == found.data.value.min()
     assert told.max() <= found.model.highest == found.data.value.max()
+
+
+def test_answers_that_are_often_repeated_are_told_by_their_chances() -> None:
+    """On some days, which an input tells, most answers are the last one, else the usual one."""
+    data, rng = drawn(4, 0.0, whole=True), np.random.default_rng(5)
+    inputs, usual, last = data.basis.inputs.copy(), data.basis.usual, data.basis.last
+    inputs[:, 0] = last - usual
+    again = (inputs[:, 1] > 0) & (rng.random(len(data)) < 0.7)
+    value = np.where(again, last, np.round(usual + 0.5 * rng.normal(size=len(data))))
+    sticky = replace(data, basis=replace(data.basis, inputs=inputs), value=value)
+    found = fit_reading(sticky, "readiness", CONFIG)
+    assert found.model.centre.num_model_per_iteration() == STEPS.size
+    errors = {name: error.mean() for name, error in reading_errors(found).items()}
+    assert errors[MODEL] < 0.9 * min(errors[PERSISTENCE], errors[USUAL], errors[AVERAGE])
+    read = found.model.predict(sticky.basis)
+    assert np.abs(read.value - value).mean() < errors[MODEL]
 
 
 def test_too_few_athletes_have_no_bounded_interval(pairs: ReadingData) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightgbm as lgb
 import numpy as np
@@ -15,11 +15,14 @@ from nmr_ml.history import NEVER_S, build_history
 from nmr_ml.inputs import model_inputs
 from nmr_ml.labels import followed_tests, tests_between
 from nmr_ml.reading import (
+    STEPS,
     Basis,
     ReadingModel,
     Readings,
     expected_readings,
     input_names,
+    log_start,
+    medians,
     reading_basis,
 )
 from nmr_ml.recent import recent_tests
@@ -28,7 +31,6 @@ from training.bootstrap import compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -57,7 +59,7 @@ TREES = {
     "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127,
     "metric": "None", "deterministic": True, "force_row_wise": True, "verbosity": -1,
 }  # fmt: skip
-ROUNDS = (20, 40, 80, 120, 200)
+ROUNDS = (10, 20, 40, 80, 120, 200)
 #: Nobody's answers are surer than this, in per cent or points.
 LEAST_WIDTH = 0.05
 #: How far forecasts may start from the usual value towards the last one, and the curve's.
@@ -245,25 +247,25 @@ def fit_reading(data: ReadingData, index_test: str, config: TrainConfig) -> Fitt
     a new athlete's readings on average over athletes if athletes are exchangeable; residuals from
     folds instead of a separate set make that approximate.
     """
-    basis = data.basis
     of_last, of_curve = _shares(data)
-    start = basis.start(of_last, of_curve)
-    target = (data.value - start) / basis.scale
+    start = data.basis.start(of_last, of_curve)
+    start_error = max(float(np.mean(np.abs(data.value - start))), LEAST_WIDTH)
     fold = athlete_folds(data.athlete, config.folds, config.seed)
-    centre, held_centre = _fit(data, target, fold, 1, config)
-    residual = np.abs(target - held_centre)
-    width, held_width = _fit(data, residual, fold, 2, config)
-    held_width = np.maximum(held_width, LEAST_WIDTH)
+    answers = np.concatenate([data.value, data.basis.last])
+    whole = bool(np.all(answers == np.round(answers)))
+    centre, median = _fit_centre(data, start, start_error, whole, fold, config)
+    residual = np.abs(data.value - median) / data.basis.scale
+    width, held_width = _fit_width(data, residual, fold, config)
     score = residual / held_width
     half = np.empty(len(data))
     for k in np.unique(fold):
         others = fold != k
         half[~others] = athlete_quantile(score[others], data.athlete[others], INTERVAL_LEVEL)
-    whole = bool(np.all(data.value == np.round(data.value)))
     model = ReadingModel(
         index_test=index_test,
         of_last=of_last,
         of_curve=of_curve,
+        start_error=start_error,
         centre=centre,
         width=width,
         least_width=LEAST_WIDTH,
@@ -275,7 +277,7 @@ def fit_reading(data: ReadingData, index_test: str, config: TrainConfig) -> Fitt
         athletes_n=int(np.unique(data.athlete.astype(str)).size),
         pairs_n=len(data),
     )
-    held_out = model.around(start + basis.scale * held_centre, basis.scale * held_width * half)
+    held_out = model.around(median, data.basis.scale * held_width * half)
     return FittedReading(model, data, held_out)
 
 
@@ -289,28 +291,84 @@ def _shares(data: ReadingData) -> tuple[float, float]:
     return min(pairs, key=error)
 
 
-def _fit(
-    data: ReadingData, target: Floats, fold: Ints, power: int, config: TrainConfig
-) -> tuple[lgb.Booster, Floats]:
-    """Return a booster fitted on every pair, and each pair's prediction from the other folds.
+@dataclass(frozen=True, slots=True)
+class _Trees:
+    """Trees on the inputs of `data`: what they aim at, by which loss and from where."""
 
-    `power` is that of the errors which are made small; rounds are those best for the other folds.
+    data: ReadingData
+    target: Floats
+    params: Mapping[str, Any]
+    init: Floats | None = None
+
+    def dataset(self) -> lgb.Dataset:
+        """Return what LightGBM grows them on."""
+        return lgb.Dataset(
+            self.data.basis.inputs, self.target, init_score=self.init, params=dict(self.params),
+            feature_name=list(input_names()), free_raw_data=False,
+        ).construct()  # fmt: skip
+
+    def held_out(self, fold: Ints) -> list[Floats]:
+        """Return what the other folds say of each pair after each of `ROUNDS`, before any link."""
+        whole, inputs = self.dataset(), self.data.basis.inputs
+        parts, order = [], []
+        for k in np.unique(fold):
+            own = np.flatnonzero(fold == k)
+            booster = self.grow(whole.subset(np.flatnonzero(fold != k)), ROUNDS[-1])
+            parts.append(
+                [booster.predict(inputs[own], num_iteration=r, raw_score=True) for r in ROUNDS]
+            )
+            order.append(own)
+        place = np.argsort(np.concatenate(order))
+        return [np.concatenate(stage)[place] for stage in zip(*parts, strict=True)]
+
+    def grow(self, dataset: lgb.Dataset, rounds: int) -> lgb.Booster:
+        """Return `rounds` of trees."""
+        return lgb.train(dict(self.params), dataset, rounds)
+
+
+def _params(config: TrainConfig, objective: str, classes: int = 1) -> dict[str, Any]:
+    own = {"objective": objective, "num_class": classes}
+    return {**TREES, "seed": config.seed, "num_threads": config.threads, **own}
+
+
+def _fit_centre(
+    data: ReadingData, start: Floats, start_error: float, whole: bool, fold: Ints,
+    config: TrainConfig,
+) -> tuple[lgb.Booster, Floats]:  # fmt: skip
+    """Return trees fitted on every pair, and each pair's median from the other folds.
+
+    Of readings that are whole answers, trees may also tell the chance of each answer: that sees
+    how often an answer is just repeated, and needs more pairs. What comes closer on athletes left
+    out is taken, and so are the rounds.
     """
-    params = {
-        **TREES, "objective": f"l{power}", "seed": config.seed, "num_threads": config.threads
-    }  # fmt: skip
-    inputs, names = data.basis.inputs, list(input_names())
-    dataset = lgb.Dataset(
-        inputs, target, feature_name=names, params=params, free_raw_data=False
-    ).construct()
-    held_out = np.empty((len(ROUNDS), len(data)))
-    for k in np.unique(fold):
-        held = np.flatnonzero(fold == k)
-        booster = lgb.train(params, dataset.subset(np.flatnonzero(fold != k)), ROUNDS[-1])
-        for stage, rounds in enumerate(ROUNDS):
-            held_out[stage, held] = booster.predict(inputs[held], num_iteration=rounds)
-    best = int(np.argmin(np.mean(np.abs(held_out - target) ** power, axis=1)))
-    return lgb.train(params, dataset, ROUNDS[best]), held_out[best]
+    basis = data.basis
+    ways = [_Trees(data, (data.value - start) / basis.scale, _params(config, "l1"))]
+    if whole:
+        step = np.clip(data.value - basis.last, STEPS[0], STEPS[-1]) - STEPS[0]
+        params = _params(config, "multiclass", STEPS.size)
+        ways.append(_Trees(data, step, params, log_start(basis.last, start, start_error)))
+    found = [
+        (way, rounds, medians(raw, basis, start, start_error))
+        for way in ways
+        for rounds, raw in zip(ROUNDS, way.held_out(fold), strict=True)
+    ]
+
+    def error(median: Floats) -> float:
+        told = np.round(median) if whole else median
+        return float(np.mean(np.abs(data.value - told) / basis.scale))
+
+    way, rounds, median = min(found, key=lambda one: error(one[2]))
+    return way.grow(way.dataset(), rounds), median
+
+
+def _fit_width(
+    data: ReadingData, residual: Floats, fold: Ints, config: TrainConfig
+) -> tuple[lgb.Booster, Floats]:
+    """Return trees for the mean of `residual` on every pair, and from the other folds."""
+    trees = _Trees(data, residual, _params(config, "l2"))
+    stages = trees.held_out(fold)
+    best = int(np.argmin([np.mean((stage - residual) ** 2) for stage in stages]))
+    return trees.grow(trees.dataset(), ROUNDS[best]), np.maximum(stages[best], LEAST_WIDTH)
 
 
 def athlete_quantile(score: Floats, athlete: Objects, level: float) -> float:
