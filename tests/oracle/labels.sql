@@ -1,6 +1,7 @@
 -- Every label of a cohort from its tables alone: (episode, test, hours, deficit, error, shared).
 -- $component, $test: what is asked; $rest_s: rest before a test counts as rested; $lower, $in_pct:
--- direction and scale; $between, $trial, $trials: its typical error.
+-- direction and scale; $between, $trial, $trials: its typical error; $zone, $day: the local clock
+-- and how much better the test turns out at 17:00 than on average over the day.
 WITH s AS (
     SELECT session_id, athlete_id, floor(epoch(started_at))::BIGINT AS st,
            floor(epoch(ended_at))::BIGINT AS en, floor(epoch(known_at))::BIGINT AS kn,
@@ -10,6 +11,9 @@ WITH s AS (
     FROM sessions
 ), t AS (
     SELECT athlete_id, floor(epoch(measured_at))::BIGINT AS at_s, value, rested,
+           CASE WHEN time_precision <> 'day'
+                THEN cos(2 * pi() * (epoch(date_trunc('second', measured_at AT TIME ZONE $zone))
+                                     % 86400 / 3600 - 17) / 24) END AS daytime,
            floor(epoch(known_at))::BIGINT AS kn,
            sqrt($between ** 2 + $trial ** 2 / coalesce(nn(trials_n), $trials)) AS error
     FROM tests WHERE test = $test
@@ -38,6 +42,7 @@ WITH s AS (
          AND f.clock_s - t.at_s <= 120 * 86400 AND t.kn <= f.clock_s
 ), baseline AS (
     SELECT episode, avg(value) AS mean,
+           CASE WHEN count(daytime) = count(*) THEN avg(daytime) END AS daytime,
            sqrt(sum(CASE WHEN $in_pct THEN (error / 100 * value) ** 2 ELSE error ** 2 END))
                / count(*) AS se
     FROM (SELECT *, row_number() OVER (PARTITION BY episode ORDER BY at_s DESC) AS place
@@ -45,7 +50,7 @@ WITH s AS (
     WHERE place <= 6 GROUP BY episode HAVING count(*) >= 3
 )
 SELECT f.episode, $component AS component, (t.at_s - f.clock_s) / 3600 AS hours,
-       (b.mean - t.value) * scale AS deficit, t.error, abs(b.se * scale) AS shared
+       (b.mean - t.value) * scale + $day * coalesce(t.daytime - b.daytime, 0) AS deficit, t.error, abs(b.se * scale) AS shared
 FROM follow_up AS f JOIN baseline AS b USING (episode)
      JOIN t ON t.athlete_id = f.athlete_id AND t.at_s BETWEEN f.clock_s AND f.until_s,
      LATERAL (SELECT CASE WHEN $lower THEN -1 ELSE 1 END

@@ -40,6 +40,8 @@ def by_sql(cohort: Cohort, chosen: dict[str, str]) -> pd.DataFrame:
                     "between": SPECS[test].between_day_te,
                     "trial": SPECS[test].trial_te,
                     "trials": float(SPECS[test].trials_n),
+                    "zone": cohort.timezone,
+                    "day": SPECS[test].day_amplitude,
                 },
             ).df()
             for component, test in chosen.items()
