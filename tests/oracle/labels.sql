@@ -11,7 +11,7 @@ WITH s AS (
     FROM sessions
 ), t AS (
     SELECT athlete_id, floor(epoch(measured_at))::BIGINT AS at_s, value, rested,
-           CASE WHEN time_precision <> 'day'
+           CASE WHEN time_precision IS DISTINCT FROM 'day'
                 THEN cos(2 * pi() * (epoch(date_trunc('second', measured_at AT TIME ZONE $zone))
                                      % 86400 / 3600 - 17) / 24) END AS daytime,
            floor(epoch(known_at))::BIGINT AS kn,
