@@ -104,11 +104,6 @@ class Calibration:
         return cls({name: Correction(**values) for name, values in content.items()})
 
 
-def uncalibrated() -> Calibration:
-    """Return the calibration that only adds the `DISCREPANCY`."""
-    return Calibration({EVERYONE: Correction()})
-
-
 def group_names(sex: Objects, episodes_n: Ints) -> Objects:
     """Return each query's group: sex, and whether any earlier episode of the athlete is known."""
     known = np.where(episodes_n > 0, KNOWN, COLD)

@@ -271,14 +271,3 @@ def node_recovery_hours(
                     np.exp(log_amplitude[i]), np.exp(log_tau[j]), slow[s], power[s], delta
                 )
     return times
-
-
-def node_deficits(grid: CurveGrid, hour: float) -> Floats:
-    """Return the deficit of every node at `hour` after the clock start, shape (n_s, n_a, n_b)."""
-    left = np.stack(
-        [
-            [remaining(hour, tau, w, p) for tau in np.exp(grid.log_tau)]
-            for w, p in zip(grid.slow, grid.power, strict=True)
-        ]
-    )
-    return np.asarray(np.exp(grid.log_amplitude)[None, :, None] * left[:, None, :])

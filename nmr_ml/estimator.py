@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -380,20 +380,7 @@ lambda_l2, max_bin
                 f"(there are {athletes}).",
                 "Folds leave athletes out to choose rounds and spread.",
             )
-        return TreeSettings(
-            preset=self.preset,
-            folds=min(self.folds, athletes),
-            learning_rate=self.learning_rate,
-            num_leaves=self.num_leaves,
-            min_data_in_leaf=self.min_data_in_leaf,
-            feature_fraction=self.feature_fraction,
-            bagging_fraction=self.bagging_fraction,
-            lambda_l2=self.lambda_l2,
-            max_bin=self.max_bin,
-            max_rounds=self.max_rounds,
-            seed=self.seed,
-            threads=self.threads,
-        )
+        return replace(TreeSettings.of(self), folds=min(self.folds, athletes))
 
 
 def _times(target: Floats) -> Floats:

@@ -6,7 +6,7 @@ constant integrated over the grid, so noisy tests pull on the curve as far as th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import lightgbm as lgb
@@ -64,6 +64,11 @@ class TreeSettings:
     max_rounds: int = 240
     seed: int = 0
     threads: int = 1
+
+    @classmethod
+    def of(cls, source: object) -> TreeSettings:
+        """Return the settings that `source` has as attributes of the same names."""
+        return cls(**{field.name: getattr(source, field.name) for field in fields(cls)})
 
     def params(self) -> dict[str, Any]:
         """Return LightGBM's parameters, reproducible for a fixed seed and thread count."""

@@ -28,7 +28,8 @@ PSEUDO_EPISODES = 20.0
 LEAST_SPREAD = 0.15
 #: Shapes with less than this share of the evidence are dropped.
 LEAST_SHAPE = 0.04
-#: Episodes that choose the shapes: against 1000 the CRPS of held-out athletes falls by 1 %.
+#: Episodes that choose the shapes: against 1000 the CRPS of new athletes falls by 0.6
+#: and 0.9 % (simulated, 300 athletes, seeds 102 and 101).
 SHAPE_EPISODES = 3000
 
 

@@ -12,7 +12,6 @@ from nmr_ml.calibration import (
     Correction,
     fit_calibration,
     group_names,
-    uncalibrated,
 )
 from nmr_ml.curve import CurveGrid, likelihood_tables, remaining
 
@@ -104,7 +103,8 @@ def test_corrections_are_applied_by_group() -> None:
 
 def test_without_calibration_only_what_tests_cannot_show_is_added() -> None:
     means, spreads = np.array([[1.0, 2.0]]), np.array([[0.3, 0.4]])
-    found = uncalibrated().correct(means, spreads, np.array(["male/known"], dtype=object))
+    nothing = Calibration({EVERYONE: Correction()})
+    found = nothing.correct(means, spreads, np.array(["male/known"], dtype=object))
     assert np.array_equal(found[0], means)
     assert found[1] == pytest.approx(np.array([[0.3, np.hypot(0.4, DISCREPANCY)]]))
     assert not found[2].any()

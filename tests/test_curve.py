@@ -18,7 +18,6 @@ from nmr_ml.curve import (
     edge_weight,
     keep_shapes,
     likelihood_tables,
-    node_deficits,
     node_recovery_hours,
     recovery_hours,
     remaining,
@@ -176,15 +175,13 @@ def test_recovery_by_hand() -> None:
     assert np.isinf(recovery_hours(80.0, 1e6, 1.0, 1.0, 2.5))
 
 
-def test_node_tables_hold_each_node() -> None:
+def test_the_table_of_times_holds_each_node() -> None:
     grid = grid_of()
     times = node_recovery_hours(grid.log_amplitude, grid.log_tau, grid.slow, grid.power, 2.6)
-    deficits = node_deficits(grid, 24.0)
-    assert times.shape == deficits.shape == (4, 6, 5)
+    assert times.shape == (4, 6, 5)
     a, tau = np.exp(grid.log_amplitude[3]), np.exp(grid.log_tau[2])
     w, p = grid.slow[1], grid.power[1]
     assert times[1, 3, 2] == recovery_hours(a, tau, w, p, 2.6)
-    assert deficits[1, 3, 2] == pytest.approx(a * remaining(24.0, tau, w, p))
 
 
 def test_the_grid_reaches_from_nothing_to_thirty_errors() -> None:

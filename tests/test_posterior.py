@@ -11,7 +11,6 @@ from small_cohorts import followed_of
 
 from nmr_ml.curve import (
     CurveGrid,
-    node_deficits,
     recovery_hours,
     remaining,
     shape_loglik,
@@ -53,6 +52,14 @@ def asked(
         table, np.array([mean]), np.array(spread), seen, levels, at_h[None, :]
     )
     return quantiles[0], probabilities[0]
+
+
+def node_deficits(hour: float) -> np.ndarray:
+    left = [
+        [remaining(hour, tau, w, p) for tau in np.exp(GRID.log_tau)]
+        for w, p in zip(GRID.slow, GRID.power, strict=True)
+    ]
+    return np.exp(GRID.log_amplitude)[None, :, None] * np.array(left)[:, None, :]
 
 
 def prior_of(mean: tuple[float, float], spread: tuple[float, float]) -> np.ndarray:
@@ -283,7 +290,7 @@ def test_the_probability_of_reading_below_delta_agrees_with_simulation() -> None
         [(0, 12.0, 2.0, 1.5), (0, 72.0, 4.0, 1.5), (1, 36.0, 2.6, 0.7)]
     ):
         p = prior_of(tuple(means[q]), tuple(spread)).ravel()
-        latent = rng.choice(node_deficits(GRID, hour).ravel(), n, p=p)
+        latent = rng.choice(node_deficits(hour).ravel(), n, p=p)
         reading = latent + error * rng.normal(size=n) + shared * rng.normal(size=n)
         assert found[k] == pytest.approx((reading < DELTA).mean(), abs=4 * np.sqrt(0.25 / n))
 

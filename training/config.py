@@ -48,20 +48,7 @@ class TrainConfig(BaseModel):
 
     def trees(self) -> TreeSettings:
         """Return the part that LightGBM needs."""
-        return TreeSettings(
-            preset=self.preset,
-            folds=self.folds,
-            learning_rate=self.learning_rate,
-            num_leaves=self.num_leaves,
-            min_data_in_leaf=self.min_data_in_leaf,
-            feature_fraction=self.feature_fraction,
-            bagging_fraction=self.bagging_fraction,
-            lambda_l2=self.lambda_l2,
-            max_bin=self.max_bin,
-            max_rounds=self.max_rounds,
-            seed=self.seed,
-            threads=self.threads,
-        )
+        return TreeSettings.of(self)
 
 
 def load_config(path: Path | None = None, settings: Sequence[str] = ()) -> TrainConfig:
