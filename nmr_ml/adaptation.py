@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmr_ml.curve import shape_loglik
+from nmr_ml.curve import shape_loglik, shape_probabilities
 from nmr_ml.kernels import kept
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ LEAST_WITHIN = 0.5
 NEW_TEAM, NEW_LOG_SCALE = 0.3, 0.25
 #: Scales of the spread of an athlete's episodes that are tried for a team.
 SCALES = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
+#: Shapes below this probability add nothing to what an episode says of its athlete.
+LEAST_SHAPE = 1e-3
 #: Name of the team of athletes whose team is not known or was not learnt from.
 ANY_TEAM = "*"
 #: Athletes that the spread of athletes is learnt from; more change it by less than its own error.
@@ -75,8 +77,10 @@ class OffsetPrior:
 
     Parameters
     ----------
-    within, athlete, team : float64 arrays, shape (2,)
-        Spread of an athlete's episodes, of athletes in a team, and of teams.
+    within : float64 array, shape (3,)
+        Spread of an athlete's episodes; the slow share, the third, differs between them only.
+    athlete, team : float64 arrays, shape (2,)
+        Spread of athletes in a team, and of teams.
     teams : mapping of name to Team
         Teams that were learnt from; `ANY_TEAM` stands for those not named and for athletes without
         one, which otherwise have the spread of teams.
@@ -94,7 +98,7 @@ class OffsetPrior:
         -------
         mean, spread : shape (n, 2)
             Of the offsets.
-        within : shape (n, 2)
+        within : shape (n, 3)
             Spread of the athlete's episodes.
         """
         unseen = self.teams.get(ANY_TEAM, Team(np.zeros(2), self.team))
@@ -130,9 +134,9 @@ class Offsets:
 
     Parameters
     ----------
-    mean, spread : float64 arrays, shape (n, 2)
-        Of the offsets of log amplitude and log tau.
-    within : float64 array, shape (n, 2)
+    mean, spread : float64 arrays, shape (n, 3)
+        Of the offsets of log amplitude and log tau; that of the slow share is always 0.
+    within : float64 array, shape (n, 3)
         Spread of the athlete's episodes around them.
     shared_mean, shared_spread : float64 arrays, shape (n,)
         Of the error of the query's rested baseline, in its standard errors: 0 and 1 where no
@@ -167,8 +171,8 @@ class Past:
     ----------
     followed : Followed
         The tests of every earlier episode that any query needs, each once.
-    means : float64 array, shape (n_episodes, 2)
-        The model's means of log amplitude and log tau for each.
+    means : float64 array, shape (n_episodes, 3)
+        The model's means for each.
     subject : int64 array, shape (n_queries,)
         Queries of one athlete and clock start share a subject.
     offsets, rows : int64 arrays
@@ -185,9 +189,9 @@ class Past:
 @kept
 def _evidence(
     offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
-    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
-    means: Floats, withins: Floats, scale: Floats, nodes: Floats, shared_nodes: Floats,
-    reach: float,
+    log_amplitude: Floats, log_tau: Floats, share: Floats, slow: Floats, power: Floats,
+    level: Ints, given_level: Floats, means: Floats, withins: Floats, scale: Floats, nodes: Floats,
+    shared_nodes: Floats, reach: float,
 ) -> Floats:  # fmt: skip
     """Return log p(tests | offsets, baseline error), shape (n, n_nodes, n_nodes, n_shared)."""
     n, m = means.shape[0], nodes.size
@@ -197,7 +201,8 @@ def _evidence(
             continue
         tests = slice(offsets[e], offsets[e + 1])
         within = withins[e]
-        far = reach * within + np.abs(nodes).max() * scale[e]
+        weights = shape_probabilities(share, level, given_level, means[e, 2], within[2])
+        far = reach * within[:2] + np.abs(nodes).max() * scale[e]
         a0 = np.searchsorted(log_amplitude, means[e, 0] - far[0])
         a1 = max(np.searchsorted(log_amplitude, means[e, 0] + far[0]), a0 + 2)
         b0 = np.searchsorted(log_tau, means[e, 1] - far[1])
@@ -216,6 +221,8 @@ def _evidence(
             mixed[:] = 0.0
             highest = -np.inf
             for s in range(slow.size):
+                if weights[s] < LEAST_SHAPE:
+                    continue
                 shape_loglik(hours[tests], read, error[tests], 0.0, la, lt, slow[s], power[s],
                              loglik)  # fmt: skip
                 peak = loglik.max()
@@ -236,9 +243,9 @@ def episode_evidence(
     ----------
     followed : Followed
         As read by the component's `Measurement`.
-    means : float64 array, shape (n, 2)
-        Centre of the offsets of each episode.
-    within : float64 array, shape (2,) or (n, 2)
+    means : float64 array, shape (n, 3)
+        Centre of the offsets of each episode, and its slow share.
+    within : float64 array, shape (3,) or (n, 3)
         Spread of an athlete's episodes.
     scale : float64 array, shape (n, 2)
         Spread that `OFFSETS` are multiples of.
@@ -251,8 +258,9 @@ def episode_evidence(
     return np.asarray(
         _evidence(
             followed.offsets, followed.hours, followed.deficit, followed.error,
-            np.nan_to_num(followed.shared_error), grid.log_amplitude, grid.log_tau, grid.slow,
-            grid.power, grid.weights, means, withins, scale, OFFSETS, SHARED, REACH,
+            np.nan_to_num(followed.shared_error), grid.log_amplitude, grid.log_tau, grid.share,
+            grid.slow, grid.power, grid.level, grid.weights, means, withins, scale, OFFSETS,
+            SHARED, REACH,
         )
     )  # fmt: skip
 
@@ -326,7 +334,7 @@ def athlete_offsets(
     centre, spread, within = prior.of_teams(team)
     past_centre, past_spread, past_within = prior.of_teams(past_team)
     evidence = episode_evidence(
-        past.followed, grid, past.means + past_centre, past_within, past_spread
+        past.followed, grid, past.means + _with_share(past_centre), past_within, past_spread
     )
     own, before = seen.baselines, past.followed.baselines
     posterior = _posteriors(
@@ -336,13 +344,18 @@ def athlete_offsets(
     size, speed = _moments(posterior, OFFSETS, 1), _moments(posterior, OFFSETS, 2)
     shared_mean, shared_variance = _moments(posterior, SHARED, 3)
     return Offsets(
-        centre + spread * np.column_stack([size[0], speed[0]]),
-        spread * np.sqrt(np.column_stack([size[1], speed[1]])),
+        _with_share(centre + spread * np.column_stack([size[0], speed[0]])),
+        _with_share(spread * np.sqrt(np.column_stack([size[1], speed[1]]))),
         within,
         shared_mean,
         np.sqrt(shared_variance),
         np.diff(past.offsets)[past.subject],
     )
+
+
+def _with_share(offsets: Floats) -> Floats:
+    """Return `offsets` (n, 2) with that of the slow share, which athletes do not differ in."""
+    return np.column_stack([offsets, np.zeros(len(offsets))])
 
 
 def fit_offsets(
@@ -358,9 +371,9 @@ def fit_offsets(
     ----------
     followed : Followed
         As read by the component's `Measurement`.
-    means : float64 array, shape (n, 2)
+    means : float64 array, shape (n, 3)
         Of folds that did not see the athlete: in-sample means have absorbed the offsets.
-    spread : float64 array, shape (2,)
+    spread : float64 array, shape (3,)
     athlete, team : object arrays, shape (n,)
         `team` is None where it is not known.
     """
@@ -369,9 +382,11 @@ def fit_offsets(
     rows = np.flatnonzero(np.isin(who, chosen))
     some, centre = followed.take(rows), np.ascontiguousarray(means[rows])
     _, owner = np.unique(who[rows], return_inverse=True)
-    between = 0.4 * spread
+    total = spread[:2]
+    between = 0.4 * total
     for _ in range(_ROUNDS):
-        within = np.sqrt(np.maximum(spread**2 - between**2, (LEAST_WITHIN * spread) ** 2))
+        left = np.sqrt(np.maximum(total**2 - between**2, (LEAST_WITHIN * total) ** 2))
+        within = np.append(left, spread[2])
         scale = np.tile(between, (len(some), 1))
         evidence = episode_evidence(some, grid, centre, within, scale)
         mean, variance, _ = _by_athlete(evidence, owner)
@@ -448,8 +463,8 @@ def fit_team(
     ----------
     followed : Followed
         As read by the component's `Measurement`; at least one episode with a test.
-    means : float64 array, shape (n, 2)
-        The model's means of log amplitude and log tau.
+    means : float64 array, shape (n, 3)
+        The model's means.
     athlete : object array of str, shape (n,)
     """
     _, owner = np.unique(athlete.astype(str), return_inverse=True)

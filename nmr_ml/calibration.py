@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from nmr_ml.curve import normal_weights
 from nmr_ml.kernels import kept
+from nmr_ml.latent import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +56,7 @@ class Correction:
     shift : float, log h
         Added to the mean of log tau.
     scale : float
-        What both spreads are multiplied by.
+        What the spreads of log amplitude and log tau are multiplied by.
     athletes_n : int
         Athletes behind it.
     status : "calibrated" or "model_based"
@@ -82,16 +84,16 @@ class Calibration:
     def correct(
         self, means: Floats, spreads: Floats, groups: Objects
     ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """Return corrected means and spreads, of shape (n, 2), and who is calibrated.
+        """Return corrected means and spreads, of shape (n, 3), and who is calibrated.
 
         The spread of log tau holds the `DISCREPANCY`.
         """
         of = self.of(groups)
-        shift = np.array([[0.0, c.shift] for c in of]).reshape(-1, 2)
-        scale = np.array([c.scale for c in of]).reshape(-1, 1)
+        shift = np.array([[0.0, c.shift, 0.0] for c in of]).reshape(-1, OUTPUTS)
+        scale = np.array([c.scale for c in of])
         calibrated = np.array([c.status == "calibrated" for c in of], np.bool_)
-        scaled = spreads * scale
-        widened = np.column_stack([scaled[:, 0], np.hypot(scaled[:, 1], DISCREPANCY)])
+        tau = np.hypot(scale * spreads[:, 1], DISCREPANCY)
+        widened = np.column_stack([scale * spreads[:, 0], tau, spreads[:, 2]])
         return means + shift, widened, calibrated
 
     def as_json(self) -> dict[str, Any]:
@@ -113,14 +115,19 @@ def group_names(sex: Objects, episodes_n: Ints) -> Objects:
 
 @kept
 def _log_evidence(
-    table: NDArray[np.float32], log_amplitude: Floats, log_tau: Floats, means: Floats,
-    spreads: Floats, shifts: Floats, scales: Floats,
+    table: NDArray[np.float32], log_amplitude: Floats, log_tau: Floats, share: Floats,
+    means: Floats, spreads: Floats, shifts: Floats, scales: Floats,
 ) -> Floats:  # fmt: skip
     """Return log p(tests) for every shift and scale, shape (n, n_shifts, n_scales)."""
-    n, n_a, n_b = table.shape
+    n, n_w, n_a, n_b = table.shape
+    mixed = np.empty((n_a, n_b))
     evidence = np.empty((n, shifts.size, scales.size))
     over_a = np.empty(n_b)
     for q in range(n):
+        ww = normal_weights(share, means[q, 2], spreads[q, 2])
+        mixed[:] = 0.0
+        for w in range(n_w):
+            mixed += ww[w] * table[q, w]
         for c in range(scales.size):
             wa = np.exp(-0.5 * ((log_amplitude - means[q, 0]) / (scales[c] * spreads[q, 0])) ** 2)
             wa /= max(wa.sum(), 1e-300)
@@ -128,7 +135,7 @@ def _log_evidence(
             for i in range(n_a):
                 if wa[i] > 1e-9:
                     for j in range(n_b):
-                        over_a[j] += wa[i] * table[q, i, j]
+                        over_a[j] += wa[i] * mixed[i, j]
             for b in range(shifts.size):
                 centre = means[q, 1] + shifts[b]
                 wb = np.exp(-0.5 * ((log_tau - centre) / (scales[c] * spreads[q, 1])) ** 2)
@@ -145,17 +152,18 @@ def fit_calibration(
 
     Parameters
     ----------
-    table : float32 array, shape (n, n_a, n_b)
+    table : float32 array, shape (n, n_w, n_a, n_b)
         Likelihood of each episode's tests, from `nmr_ml.curve.likelihood_tables`.
-    means, spreads : float64 arrays, shape (n, 2)
+    means, spreads : float64 arrays, shape (n, 3)
         Priors from folds without the athlete.
     groups : object array of str, shape (n,)
         From `group_names`.
     athlete : object array of str, shape (n,)
     """
     evidence = _log_evidence(
-        table, grid.log_amplitude, grid.log_tau, means, spreads, SHIFTS, np.exp(LOG_SCALES)
-    )
+        table, grid.log_amplitude, grid.log_tau, grid.share, means, spreads, SHIFTS,
+        np.exp(LOG_SCALES),
+    )  # fmt: skip
     shift, log_scale, k = _best(evidence, athlete, (0.0, 0.0), PRIOR_POOLED)
     found = {EVERYONE: _correction(shift, log_scale, k)}
     for name in sorted(set(groups.tolist())):

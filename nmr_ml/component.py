@@ -105,8 +105,8 @@ class Prior:
 
     Parameters
     ----------
-    means, spreads : float64 arrays, shape (n, 2)
-        Of log amplitude and log tau.
+    means, spreads : float64 arrays, shape (n, 3)
+        Of log amplitude, log tau and slow share.
     seen : Followed
         The tests known so far, as they are to be read.
     calibrated : bool array, shape (n,)
@@ -168,7 +168,7 @@ def drivers(
     """Return (feature, ratio of hours) of the features that move prediction `k` most.
 
     The ratio is the median over what it would be with the feature's exact tree contribution to
-    log amplitude and log tau taken away; the tests seen stay as they are. A feature without which
+    the curve taken away; the tests seen stay as they are. A feature without which
     the median is zero or unbounded has no ratio and is left out.
 
     Parameters

@@ -2,10 +2,10 @@
 
 A deficit falls as ``d(t) = A e(t)`` with ``e(t) = (1 - w) 2^(-t / 3 h) + w exp(-(t / tau)^p)``: a
 fast part for what food and water mend within hours, and a slow one, a stretched (p < 1) or delayed
-(p > 1) exponential, for damage and drive. `A` and `tau` live on a logarithmic grid, `(w, p)` on a
-small one whose weights are chosen by marginal likelihood, so every integral is a sum over nodes:
-the likelihood of a label, the posterior once a test is seen, and the distribution of the recovery
-time for any δ, without fitting again.
+(p > 1) exponential, for damage and drive. `A` and `tau` live on a logarithmic grid, the slow share
+`w` on an even one, and each share has a few powers `p` whose weights are chosen by marginal
+likelihood, so every integral is a sum over nodes: the likelihood of a label, the posterior once a
+test is seen, and the distribution of the recovery time for any δ, without fitting again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
+
+from nmr_ml.kernels import inner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,44 +30,62 @@ if TYPE_CHECKING:
 FAST_HALF_LIFE_H = 3.0
 #: Times beyond this are not told apart from never: four follow-ups of 336 h.
 LAST_H = 1344.0
-#: Shares of the slow part and its exponents that are tried; the first and last are to be avoided.
-SLOW_SHARES = (1.0, 0.8, 0.6, 0.4, 0.25, 0.12)
+#: Shares of the slow part that are tried, evenly spaced; the first is to be avoided.
+SLOW_SHARES = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
+#: Exponents of the slow part that are tried; the first and last are to be avoided.
 POWERS = (0.5, 0.7, 1.0, 1.4, 2.2, 3.0, 4.5)
 #: Logs of likelihoods that a float32 cannot hold beside 1.
 LEAST_LOG = -88.0
+#: Every node keeps this weight, so that a prior and tests that contradict it utterly still meet.
+LEAST_WEIGHT = 1e-140
 _BISECTIONS = 48
 
 
 @dataclass(frozen=True, slots=True)
 class CurveGrid:
-    """Nodes of log amplitude and log time constant, and the mixture of shapes.
+    """Nodes of log amplitude, log time constant and slow share, and the shapes of each share.
 
     Parameters
     ----------
     log_amplitude : float64 array, shape (n_a,), log of per cent or points
     log_tau : float64 array, shape (n_b,), log of hours
+    share : float64 array, shape (n_w,)
+        Levels, evenly spaced, that an episode's share of the slow part is distributed over.
     slow, power : float64 arrays, shape (n_s,)
         Share `w` of the slow part and its exponent `p`, for each shape.
+    level : int64 array, shape (n_s,)
+        Position in `share` of the level that each shape belongs to.
     weights : float64 array, shape (n_s,)
-        Probability of each shape; sums to 1.
+        Probability of each shape given its level; sums to 1 over a level.
     """
 
     log_amplitude: Floats
     log_tau: Floats
+    share: Floats
     slow: Floats
     power: Floats
+    level: Ints
     weights: Floats
+
+    @classmethod
+    def mixed(
+        cls, log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats
+    ) -> CurveGrid:
+        """Return a grid of one level: every episode has the same mixture of shapes."""
+        share = np.array([float(weights @ slow)])
+        level = np.zeros(slow.size, np.int64)
+        return cls(log_amplitude, log_tau, share, slow, power, level, weights)
 
 
 def curve_grid(typical_error: float, *, amplitudes: int = 30, taus: int = 30) -> CurveGrid:
-    """Return the full grid with equal weights.
+    """Return the full grid, one mixture of all shapes with equal weights.
 
     Amplitudes reach from a twentieth of the `typical_error` of one test, which no number of tests
     tells from none, to thirty of them; time constants from 2 h to 500 h.
     """
     slow, power = np.meshgrid(SLOW_SHARES, POWERS, indexing="ij")
     n = slow.size
-    return CurveGrid(
+    return CurveGrid.mixed(
         np.linspace(np.log(typical_error / 20), np.log(typical_error * 30), amplitudes),
         np.linspace(np.log(2.0), np.log(500.0), taus),
         slow.ravel(),
@@ -81,25 +101,79 @@ def coarse(grid: CurveGrid) -> CurveGrid:
     )
 
 
-def edge_weight(grid: CurveGrid) -> float:
+def edge_weight(grid: CurveGrid, by_share: Floats) -> float:
     """Return the weight of the shapes at the edge of those tried: the family may be too narrow.
 
     A curve that is slow altogether is no edge: there is nothing beyond it.
+
+    Parameters
+    ----------
+    by_share : float64 array, shape (n_w,)
+        Probability of each level.
     """
-    edge = (grid.slow <= SLOW_SHARES[-1]) | np.isin(grid.power, (POWERS[0], POWERS[-1]))
-    return float(grid.weights[edge].sum())
+    edge = (grid.slow <= SLOW_SHARES[0]) | np.isin(grid.power, (POWERS[0], POWERS[-1]))
+    return float((by_share[grid.level] * grid.weights)[edge].sum())
 
 
 def keep_shapes(grid: CurveGrid, weights: Floats, *, at_least: float) -> CurveGrid:
-    """Return `grid` with the shapes whose weight is `at_least`, the weights made to sum to 1."""
+    """Return one mixture of the shapes whose weight is `at_least`, weights made to sum to 1."""
     kept = weights >= at_least
-    return CurveGrid(
+    return CurveGrid.mixed(
         grid.log_amplitude,
         grid.log_tau,
         grid.slow[kept],
         grid.power[kept],
         weights[kept] / weights[kept].sum(),
     )
+
+
+def by_share(grid: CurveGrid, weights: Floats, *, pseudo: float, at_least: float) -> CurveGrid:
+    """Return every slow share as a level, its powers weighted as in the mixture `weights`.
+
+    Parameters
+    ----------
+    grid : CurveGrid
+        From `curve_grid`: each share with each power.
+    weights : float64 array, shape (n_s,)
+        Of its shapes, summing to 1.
+    pseudo : float
+        Each share's powers are pulled towards those of all as if it had this much more weight.
+    at_least : float
+        Powers below this probability, given the share, are dropped.
+    """
+    shares, powers = np.array(SLOW_SHARES), np.array(POWERS)
+    table = weights.reshape(shares.size, powers.size)
+    given = table + pseudo * table.sum(axis=0)
+    given /= given.sum(axis=1, keepdims=True)
+    given[given < at_least] = 0.0
+    given /= given.sum(axis=1, keepdims=True)
+    level, power = np.nonzero(given)
+    return CurveGrid(
+        grid.log_amplitude, grid.log_tau, shares, shares[level], powers[power], level,
+        given[level, power],
+    )  # fmt: skip
+
+
+@inner
+def normal_weights(nodes: Floats, mean: float, spread: float) -> Floats:
+    """Return normal probabilities over `nodes`; they sum to 1 however far away the mean is."""
+    z = ((nodes - mean) / spread) ** 2
+    weight = np.maximum(np.exp(-0.5 * (z - z.min())), LEAST_WEIGHT)
+    weight /= weight.sum()
+    normal: Floats = weight
+    return normal
+
+
+@inner
+def shape_probabilities(
+    share: Floats, level: Ints, weights: Floats, mean: float, spread: float
+) -> Floats:
+    """Return the probability of each shape where the slow share is normal over its levels."""
+    of_level = normal_weights(share, mean, spread)
+    shapes = np.empty(level.size)
+    for s in range(level.size):
+        shapes[s] = weights[s] * of_level[level[s]]
+    return shapes
 
 
 @njit(cache=True, nogil=True)
@@ -161,13 +235,14 @@ def shape_loglik(
 @njit(cache=True, nogil=True)
 def _tables(
     offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
-    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
+    log_amplitude: Floats, log_tau: Floats, levels: int, slow: Floats, power: Floats, level: Ints,
+    weights: Floats,
 ) -> tuple[NDArray[np.float32], Floats]:  # fmt: skip
     n, n_a, n_b = shared.size, log_amplitude.size, log_tau.size
-    table = np.empty((n, n_a, n_b), np.float32)
+    table = np.empty((n, levels, n_a, n_b), np.float32)
     top = np.empty(n)
     one = np.empty((n_a, n_b))
-    mixed = np.empty((n_a, n_b))
+    mixed = np.empty((levels, n_a, n_b))
     for q in range(n):
         tests = slice(offsets[q], offsets[q + 1])
         mixed[:] = 0.0
@@ -181,28 +256,30 @@ def _tables(
             if peak > highest:
                 mixed *= np.exp(highest - peak)
                 highest = peak
+            of_level = mixed[level[s]]
             for i in range(n_a):
                 for j in range(n_b):
                     if one[i, j] - highest > LEAST_LOG:
-                        mixed[i, j] += weights[s] * np.exp(one[i, j] - highest)
+                        of_level[i, j] += weights[s] * np.exp(one[i, j] - highest)
         table[q] = mixed
         top[q] = highest
     return table, top
 
 
 def likelihood_tables(followed: Followed, grid: CurveGrid) -> tuple[NDArray[np.float32], Floats]:
-    """Return each episode's likelihood over the nodes, mixed over the shapes; it knows no δ.
+    """Return each episode's likelihood over the nodes, mixed over a level's shapes; no δ is in it.
 
     Returns
     -------
-    table : float32 array, shape (n, n_a, n_b)
+    table : float32 array, shape (n, n_w, n_a, n_b)
         Likelihood divided by ``exp(top)``.
     top : float64 array, shape (n,)
         Log of the divisor, so that marginal likelihoods of families and errors compare.
     """
     table, top = _tables(
         followed.offsets, followed.hours, followed.deficit, followed.error, followed.shared_error,
-        grid.log_amplitude, grid.log_tau, grid.slow, grid.power, grid.weights,
+        grid.log_amplitude, grid.log_tau, grid.share.size, grid.slow, grid.power, grid.level,
+        grid.weights,
     )  # fmt: skip
     return table, top
 

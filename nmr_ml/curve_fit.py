@@ -18,7 +18,12 @@ from nmr_ml.curve import (
 from nmr_ml.folds import athlete_folds
 from nmr_ml.latent import CurveTarget, fit_boosted_curve
 from nmr_ml.measurement import Measurement, profile_measurement
-from nmr_ml.population import choose_shapes, fit_population
+from nmr_ml.population import (
+    choose_powers,
+    choose_shapes,
+    fit_population,
+    node_probabilities,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +54,7 @@ class CurveFit:
         With the shapes that the observations speak for.
     measurement : Measurement
         How the tests are read; as they are where recovery times themselves were given.
-    table : float32 array, shape (n_episodes, n_a, n_b)
+    table : float32 array, shape (n_episodes, n_w, n_a, n_b)
         Likelihood of each episode over the nodes, divided by ``exp(top)``.
     top : float64 array, shape (n_episodes,)
     population : Population
@@ -70,19 +75,21 @@ class CurveFit:
 
     def figures(self) -> dict[str, float]:
         """Return what tells whether the fit went well, by name."""
-        grid, fit = self.grid, self.boosted
+        grid, fit, population = self.grid, self.boosted, self.population
+        shares = node_probabilities(grid.share, population.mean[:, 2], population.spread[:, 2])
         return {
             "rounds": float(fit.rounds),
             "boosters": float(len(fit.model.boosters)),
             "spread_log_amplitude": float(fit.model.spread[0]),
             "spread_log_tau": float(fit.model.spread[1]),
+            "spread_slow_share": float(fit.model.spread[2]),
             "held_out_evidence_gain": fit.evidence - fit.null_evidence,
             "error_scale": self.measurement.error_scale,
             "residual_deficit": self.measurement.residual_deficit,
             "residual_decay_h": self.measurement.residual_decay_h,
             "population_evidence": self.population.evidence,
             "curve_shapes": float(grid.slow.size),
-            "curve_weight_at_edge": edge_weight(grid),
+            "curve_weight_at_edge": edge_weight(grid, shares[0]),
         }
 
 
@@ -135,7 +142,7 @@ def fit_curve_to_times(
     """
     full = curve_grid(delta)
     one = np.ones(1)
-    grid = CurveGrid(full.log_amplitude, full.log_tau, slow=one, power=one, weights=one)
+    grid = CurveGrid.mixed(full.log_amplitude, full.log_tau, slow=one, power=one, weights=one)
     table = time_tables(hours, grid, delta)
     return _boost(
         X, np.arange(hours.size), table, np.zeros(hours.size), grid, Measurement(), athlete,
@@ -144,29 +151,30 @@ def fit_curve_to_times(
 
 
 def time_tables(hours: Floats, grid: CurveGrid, delta: float) -> NDArray[np.float32]:
-    """Return each recovery time's likelihood over the nodes, shape (n, n_a, n_b).
+    """Return each recovery time's likelihood over the nodes, shape (n, n_w, n_a, n_b).
 
     A normal band of `TIME_WIDTH` around each node's recovery time on log(1 + T / h).
     """
     nodes = node_recovery_hours(grid.log_amplitude, grid.log_tau, grid.slow, grid.power, delta)
     at = np.log1p(np.minimum(hours, LAST_H))
-    table = np.zeros((hours.size, *nodes.shape[1:]), np.float32)
-    for node_h, weight in zip(nodes, grid.weights, strict=True):
+    table = np.zeros((hours.size, grid.share.size, *nodes.shape[1:]), np.float32)
+    for node_h, level, weight in zip(nodes, grid.level, grid.weights, strict=True):
         apart = (np.log1p(np.minimum(node_h, LAST_H)) - at[:, None, None]) / TIME_WIDTH
-        table += weight * np.exp(-0.5 * apart**2)
+        table[:, level] += weight * np.exp(-0.5 * apart**2)
     return np.maximum(table, np.float32(LEAST_TIME_LIKELIHOOD))
 
 
 def _family(followed: Followed, group: Objects, seed: int) -> tuple[CurveGrid, Measurement]:
     """Return the curve shapes and the reading of the tests that the tests speak for.
 
-    Each is fitted given the other, shapes last.
+    Each is fitted given the other, shapes last. While tests are read, one mixture of shapes stands
+    for all episodes; then each episode has a slow share of its own.
     """
     full = curve_grid(float(np.median(followed.error)))
     grid = choose_shapes(followed, full, seed=seed)
     codes = np.unique(group.astype(str), return_inverse=True)[1].astype(np.int64)
     measurement = profile_measurement(followed, grid, codes, seed=seed)
-    return choose_shapes(measurement.read(followed), full, seed=seed), measurement
+    return choose_powers(measurement.read(followed), full, seed=seed), measurement
 
 
 def _boost(

@@ -47,5 +47,7 @@ def read_curve(
         for i in range(entry["boosters"])
     )
     curve = BoostedCurve(boosters, np.array(entry["offset"]), np.array(entry["spread"]))
-    grid = CurveGrid(**{name: np.array(v, np.float64) for name, v in entry["grid"].items()})
+    stored = dict(entry["grid"])
+    level = np.array(stored.pop("level"), np.int64)
+    grid = CurveGrid(**{name: np.array(v, np.float64) for name, v in stored.items()}, level=level)
     return curve, grid, Measurement(**entry["measurement"])

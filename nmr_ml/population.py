@@ -1,4 +1,4 @@
-"""The population behind the curves: groups with normal log amplitude and log time constant.
+"""The population behind the curves: groups with normal log amplitude, log tau and slow share.
 
 This is the model without features. It gives the boosted model its starting point, chooses the
 weights of the curve shapes, and, with sessions grouped by modality, is the baseline to beat.
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.curve import coarse, keep_shapes, likelihood_tables, shape_evidence
+from nmr_ml.curve import by_share, coarse, keep_shapes, likelihood_tables, shape_evidence
+from nmr_ml.latent import OUTPUTS, CurveTarget
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 
 #: A group is pulled towards the pooled mean as if it held this many more episodes.
 PSEUDO_EPISODES = 20.0
-#: Below this spread a normal falls between the nodes of the grid.
-LEAST_SPREAD = 0.15
-#: Shapes with less than this share of the evidence are dropped.
+#: Below these spreads a normal falls between the nodes of the grid.
+LEAST_SPREAD = np.array([0.15, 0.15, 0.1])
+#: Shapes with less than this share of the evidence are dropped from a mixture.
 LEAST_SHAPE = 0.04
+#: Powers with less than this probability, given the slow share, are dropped; and the weight that
+#: those of all shares have in it.
+LEAST_POWER, PSEUDO_SHARE = 0.05, 0.02
 #: Episodes that choose the shapes: against 1000 the CRPS of new athletes falls by 0.6
 #: and 0.9 % (simulated, 300 athletes, seeds 102 and 101).
 SHAPE_EPISODES = 3000
@@ -35,12 +39,12 @@ SHAPE_EPISODES = 3000
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Means and spreads of log amplitude and log tau by group.
+    """Means and spreads of log amplitude, log tau and slow share by group.
 
     Parameters
     ----------
-    mean, spread : float64 arrays, shape (n_groups, 2)
-        Columns: log amplitude (log % or points), log tau (log h).
+    mean, spread : float64 arrays, shape (n_groups, 3)
+        Columns: log amplitude (log % or points), log tau (log h), share.
     evidence : float
         Mean log marginal likelihood per episode.
     """
@@ -70,42 +74,43 @@ def fit_population(
         ``0 … n_groups - 1``.
     """
     n_groups = int(group.max()) + 1
-    mean = np.tile([np.median(grid.log_amplitude), np.log(30.0)], (n_groups, 1))
-    spread = np.ones((n_groups, 2))
+    count = np.bincount(group, minlength=n_groups)[:, None] + PSEUDO_EPISODES
+    start = [np.median(grid.log_amplitude), np.log(30.0), np.median(grid.share)]
+    mean, spread = np.tile(start, (n_groups, 1)), np.tile([1.0, 1.0, 0.25], (n_groups, 1))
+    target = CurveTarget(grid, table, np.arange(group.size), np.ones(group.size))
     evidence = -np.inf
     for _ in range(rounds):
-        a, b, total = _posterior_margins(table, grid, mean[group], spread[group])
-        evidence = float(np.mean(top + np.log(total)))
-        for axis, nodes, margin in ((0, grid.log_amplitude, a), (1, grid.log_tau, b)):
-            first, second = margin @ nodes, margin @ nodes**2
-            pooled = first.mean()
-            count = np.bincount(group, minlength=n_groups)
-            mean[:, axis] = (np.bincount(group, first, n_groups) + PSEUDO_EPISODES * pooled) / (
-                count + PSEUDO_EPISODES
-            )
-            centred = second - 2 * first * mean[group, axis] + mean[group, axis] ** 2
-            variance = (
-                np.bincount(group, centred, n_groups) + PSEUDO_EPISODES * centred.mean()
-            ) / (count + PSEUDO_EPISODES)
-            spread[:, axis] = np.maximum(np.sqrt(variance), LEAST_SPREAD)
+        found, centre, variance = target.moments(mean[group], spread[group])
+        evidence = float(np.mean(top + found))
+        mean = (_summed(centre, group, n_groups) + PSEUDO_EPISODES * centre.mean(axis=0)) / count
+        around = (centre - mean[group]) ** 2 + variance
+        pooled = PSEUDO_EPISODES * around.mean(axis=0)
+        spread = np.maximum(
+            np.sqrt((_summed(around, group, n_groups) + pooled) / count), LEAST_SPREAD
+        )
     return Population(mean, spread, evidence)
 
 
-def _posterior_margins(
-    table: NDArray[np.float32], grid: CurveGrid, mean: Floats, spread: Floats
-) -> tuple[Floats, Floats, Floats]:
-    a = node_probabilities(grid.log_amplitude, mean[:, 0], spread[:, 0])
-    b = node_probabilities(grid.log_tau, mean[:, 1], spread[:, 1])
-    over_b = np.einsum("qij,qj->qi", table, b) * a
-    over_a = np.einsum("qij,qi->qj", table, a) * b
-    total = np.maximum(over_b.sum(axis=1), 1e-300)
-    return over_b / total[:, None], over_a / total[:, None], total
+def _summed(values: Floats, group: Ints, n_groups: int) -> Floats:
+    """Return the sum of `values` (n, 3) over each group."""
+    return np.column_stack(
+        [np.bincount(group, values[:, axis], n_groups) for axis in range(OUTPUTS)]
+    )
 
 
-def choose_shapes(
-    followed: Followed, grid: CurveGrid, *, seed: int, rounds: int = 100
-) -> CurveGrid:
-    """Return `grid` with the shapes that the tests speak for, weighted by their evidence.
+def choose_shapes(followed: Followed, grid: CurveGrid, *, seed: int) -> CurveGrid:
+    """Return the mixture of those shapes of `grid` that the tests speak for."""
+    return keep_shapes(grid, shape_weights(followed, grid, seed=seed), at_least=LEAST_SHAPE)
+
+
+def choose_powers(followed: Followed, grid: CurveGrid, *, seed: int) -> CurveGrid:
+    """Return the slow shares of `grid` as levels, each with the powers that the tests speak for."""
+    weights = shape_weights(followed, grid, seed=seed)
+    return by_share(grid, weights, pseudo=PSEUDO_SHARE, at_least=LEAST_POWER)
+
+
+def shape_weights(followed: Followed, grid: CurveGrid, *, seed: int, rounds: int = 100) -> Floats:
+    """Return the weight of each shape of the mixture `grid` by its evidence, shape (n_s,).
 
     Weights, and the population's mean and spread, are fitted in turn by expectation maximisation
     on at most `SHAPE_EPISODES` episodes.
@@ -130,11 +135,11 @@ def choose_shapes(
             some.offsets, some.hours, some.deficit, some.error, some.shared_error,
             nodes.log_amplitude, nodes.log_tau, nodes.slow, nodes.power, prior_a, prior_b,
         )  # fmt: skip
-        weights = _shape_weights(evidence, weights, rounds)
-    return keep_shapes(grid, weights, at_least=LEAST_SHAPE)
+        weights = _reweighted(evidence, weights, rounds)
+    return weights
 
 
-def _shape_weights(evidence: Floats, weights: Floats, rounds: int) -> Floats:
+def _reweighted(evidence: Floats, weights: Floats, rounds: int) -> Floats:
     relative = np.exp(evidence - evidence.max(axis=1, keepdims=True))
     for _ in range(rounds):
         share = relative * weights

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.curve import FAST_HALF_LIFE_H, LAST_H, remaining, shape_loglik
+from nmr_ml.curve import (
+    FAST_HALF_LIFE_H,
+    LAST_H,
+    normal_weights,
+    remaining,
+    shape_loglik,
+    shape_probabilities,
+)
 from nmr_ml.kernels import inner, kept
 
 if TYPE_CHECKING:
@@ -30,8 +37,7 @@ CURVE_H = (0.0, 6.0, 12.0, 24.0, 36.0, 48.0, 60.0, 72.0, 96.0, 120.0, 168.0, 240
 #: Hours between which the distribution of the recovery time is a straight line.
 KNOTS_H = np.concatenate([[0.0], np.geomspace(0.25, LAST_H, 63)])
 #: Nodes below this probability change no printed digit.
-LEAST_PROBABILITY = 1e-9
-LEAST_WEIGHT = 1e-140
+LEAST_PROBABILITY = 1e-8
 #: A deficit below this share of the smallest amplitude is told as none.
 LEAST_DEFICIT = 1e-3
 _BISECTIONS = 12
@@ -121,29 +127,21 @@ class ReadOffCache:
         return self._tables[key]
 
 
-@inner
-def _node_weights(nodes: Floats, mean: float, spread: float) -> Floats:
-    """Return the normal probability of each node."""
-    # The floor keeps a total above zero where prior and tests contradict each other utterly.
-    weight = np.maximum(np.exp(-0.5 * ((nodes - mean) / spread) ** 2), LEAST_WEIGHT)
-    weight /= weight.sum()
-    return weight
-
-
 @kept
 def _posterior(
-    mean: Floats, spread: Floats, hours: Floats, deficit: Floats, error: Floats, shared: float,
-    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
+    wa: Floats, wb: Floats, weights: Floats, hours: Floats, deficit: Floats, error: Floats,
+    shared: float, log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats,
 ) -> Floats:  # fmt: skip
-    """Return the probability of every node, shape (n_s, n_a, n_b)."""
+    """Return the probability of every node, shape (n_s, n_a, n_b).
+
+    `wa`, `wb` and `weights` are the priors of log amplitude, log tau and shape.
+    """
     n_a, n_b = log_amplitude.size, log_tau.size
-    wa = _node_weights(log_amplitude, mean[0], spread[0])
-    wb = _node_weights(log_tau, mean[1], spread[1])
-    nodes = np.empty((slow.size, n_a, n_b))
+    nodes = np.zeros((slow.size, n_a, n_b))
     loglik = np.zeros((n_a, n_b))
     peak = -np.inf
-    if hours.size:
-        for s in range(slow.size):
+    for s in range(slow.size):
+        if hours.size and weights[s] > LEAST_PROBABILITY:
             shape_loglik(
                 hours, deficit, error, shared, log_amplitude, log_tau, slow[s], power[s], loglik
             )
@@ -151,6 +149,8 @@ def _posterior(
             peak = max(peak, loglik.max())
     total = 0.0
     for s in range(slow.size):
+        if weights[s] <= LEAST_PROBABILITY:
+            continue
         for i in range(n_a):
             for j in range(n_b):
                 prior = weights[s] * wa[i] * wb[j]
@@ -282,8 +282,8 @@ def _by_tau(
 def _read(
     means: Floats, spreads: Floats,
     offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
-    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
-    spared: Floats, places: Floats, log_left: Floats,
+    log_amplitude: Floats, log_tau: Floats, share: Floats, slow: Floats, power: Floats,
+    given_level: Floats, level: Ints, spared: Floats, places: Floats, log_left: Floats,
     levels: Floats, at_h: Floats, deficit_levels: Floats,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
     n = means.shape[0]
@@ -295,13 +295,14 @@ def _read(
     for q in range(n):
         tests = slice(offsets[q], offsets[q + 1])
         seen = offsets[q] < offsets[q + 1]
-        wa = _node_weights(log_amplitude, means[q, 0], spreads[q, 0])
-        wb = _node_weights(log_tau, means[q, 1], spreads[q, 1])
+        wa = normal_weights(log_amplitude, means[q, 0], spreads[q, 0])
+        wb = normal_weights(log_tau, means[q, 1], spreads[q, 1])
+        weights = shape_probabilities(share, level, given_level, means[q, 2], spreads[q, 2])
         nodes = none
         if seen:
             nodes = _posterior(
-                means[q], spreads[q], hours[tests], deficit[tests], error[tests], shared[q],
-                log_amplitude, log_tau, slow, power, weights,
+                wa, wb, weights, hours[tests], deficit[tests], error[tests], shared[q],
+                log_amplitude, log_tau, slow, power,
             )  # fmt: skip
         if levels.size + at_h.shape[1]:
             _distribution(nodes, cells, weights, wa, wb, seen, spared, places, cdf)
@@ -327,9 +328,9 @@ def read(
 
     Parameters
     ----------
-    means : float64 array, shape (n, 2)
-        Prior means of log amplitude and log tau.
-    spread : float64 array, shape (2,) or (n, 2)
+    means : float64 array, shape (n, 3)
+        Prior means of log amplitude, log tau and slow share.
+    spread : float64 array, shape (3,) or (n, 3)
         Their normal spread.
     seen : Followed
         The tests of each episode known so far; they update the prior exactly.
@@ -345,7 +346,8 @@ def read(
     """
     spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
     quantiles, probabilities, deficits = _read(
-        means, spreads, *_tests(seen), *_nodes(table.grid), table.spared, table.places,
+        means, spreads, *_tests(seen), *_nodes(table.grid), table.grid.level,
+        table.spared, table.places,
         table.log_left, levels, at_h, deficit_levels,
     )  # fmt: skip
     return quantiles, probabilities, deficits
@@ -364,23 +366,26 @@ def _tests(seen: Followed) -> tuple[Ints, Floats, Floats, Floats, Floats]:
     return seen.offsets, seen.hours, seen.deficit, seen.error, shared
 
 
-def _nodes(grid: CurveGrid) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    return grid.log_amplitude, grid.log_tau, grid.slow, grid.power, grid.weights
+def _nodes(grid: CurveGrid) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
+    return (
+        grid.log_amplitude, grid.log_tau, grid.share, grid.slow, grid.power, grid.weights,
+    )  # fmt: skip
 
 
 @kept
 def _below(
     means: Floats, spreads: Floats,
     offsets: Ints, hours: Floats, error: Floats, shared: Floats,
-    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
-    limits: Floats,
+    log_amplitude: Floats, log_tau: Floats, share: Floats, slow: Floats, power: Floats,
+    given_level: Floats, level: Ints, limits: Floats,
 ) -> Floats:  # fmt: skip
     below = np.empty(hours.size)
     for q in range(means.shape[0]):
         if offsets[q] == offsets[q + 1]:
             continue
-        wa = _node_weights(log_amplitude, means[q, 0], spreads[q, 0])
-        wb = _node_weights(log_tau, means[q, 1], spreads[q, 1])
+        wa = normal_weights(log_amplitude, means[q, 0], spreads[q, 0])
+        wb = normal_weights(log_tau, means[q, 1], spreads[q, 1])
+        weights = shape_probabilities(share, level, given_level, means[q, 2], spreads[q, 2])
         for k in range(offsets[q], offsets[q + 1]):
             noise = np.sqrt(2.0 * (error[k] ** 2 + shared[q] ** 2))
             total = 0.0
@@ -410,7 +415,7 @@ def probability_below(
     return np.asarray(
         _below(
             means, spreads, followed.offsets, followed.hours, followed.error,
-            np.nan_to_num(followed.shared_error), *_nodes(grid), limits,
+            np.nan_to_num(followed.shared_error), *_nodes(grid), grid.level, limits,
         )
     )  # fmt: skip
 
@@ -419,16 +424,19 @@ def probability_below(
 def _expected(
     means: Floats, spreads: Floats,
     offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
-    log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
-    at_h: Floats,
+    log_amplitude: Floats, log_tau: Floats, share: Floats, slow: Floats, power: Floats,
+    given_level: Floats, level: Ints, at_h: Floats,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     mean, spread = np.empty(at_h.size), np.empty(at_h.size)
     amplitude, tau = np.exp(log_amplitude), np.exp(log_tau)
     for q in range(at_h.size):
         tests = slice(offsets[q], offsets[q + 1])
+        wa = normal_weights(log_amplitude, means[q, 0], spreads[q, 0])
+        wb = normal_weights(log_tau, means[q, 1], spreads[q, 1])
+        weights = shape_probabilities(share, level, given_level, means[q, 2], spreads[q, 2])
         nodes = _posterior(
-            means[q], spreads[q], hours[tests], deficit[tests], error[tests], shared[q],
-            log_amplitude, log_tau, slow, power, weights,
+            wa, wb, weights, hours[tests], deficit[tests], error[tests], shared[q],
+            log_amplitude, log_tau, slow, power,
         )  # fmt: skip
         first, second = 0.0, 0.0
         for s in range(slow.size):
@@ -453,5 +461,5 @@ def expected_deficits(
     at_h : float64 array, shape (n,), h after the clock start
     """
     spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
-    mean, sd = _expected(means, spreads, *_tests(seen), *_nodes(grid), at_h)
+    mean, sd = _expected(means, spreads, *_tests(seen), *_nodes(grid), grid.level, at_h)
     return mean, sd

@@ -233,7 +233,7 @@ def expected_readings(
 
     Parameters
     ----------
-    means : float64 array, shape (n, 2)
+    means : float64 array, shape (n, 3)
         NaN where nothing is known of the curve; then nothing is expected.
     seen : Followed
         The tests of each query's episode known at its `as_of`.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmr_ml.latent import OUTPUTS
 from nmr_ml.population import fit_population
 from training.forecasts import CurvePriors
 from training.linear_curve import LinearCurve, fit_linear
@@ -108,7 +109,7 @@ class Thirds:
     ----------
     cuts : float64 array, shape (2,)
         Session loads between the thirds.
-    means, spreads : float64 arrays, shape (3, 2)
+    means, spreads : float64 arrays, shape (3, 3)
     """
 
     cuts: Floats
@@ -126,13 +127,13 @@ class Baselines:
 
     Parameters
     ----------
-    by_modality : mapping of modality to (mean, spread), each of shape (2,)
+    by_modality : mapping of modality to (mean, spread), each of shape (3,)
         The distribution of curves by modality; its recovery time is the median by modality. `ANY`
         stands for the rest, and is the overall median.
     by_load : mapping of modality to Thirds
         Load lookup; modalities with few episodes are looked up under `ANY`.
     decay : LinearCurve
-        Log amplitude and log tau linear in the log load: a session as an impulse that decays,
+        Linear in the log load: a session as an impulse that decays,
         after Banister's impulse-response model.
     linear : LinearCurve
         The same in every feature, with ridge.
@@ -160,13 +161,13 @@ class Baselines:
     def of_modality(self, modality: Objects) -> CurvePriors:
         """Return the distribution of curves by modality."""
         curves = [self.by_modality.get(m, self.by_modality[ANY]) for m in modality]
-        means, spreads = (np.array(part).reshape(-1, 2) for part in zip(*curves, strict=True))
+        means, spreads = (np.array(part).reshape(-1, OUTPUTS) for part in zip(*curves, strict=True))
         return CurvePriors(means, spreads)
 
     def _looked_up(self, starts: Starts) -> CurvePriors:
         load = starts.column("session_load_au")
         known = np.array([m if m in self.by_load else ANY for m in starts.modality], dtype=object)
-        means, spreads = np.empty((len(starts), 2)), np.empty((len(starts), 2))
+        means, spreads = np.empty((2, len(starts), OUTPUTS))
         for name in dict.fromkeys(known):
             rows, thirds = np.flatnonzero(known == name), self.by_load[name]
             third = thirds.of(load[rows])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.latent import BoostedCurve, CurveTarget
+from nmr_ml.latent import OUTPUTS, BoostedCurve, CurveTarget
 from training.bootstrap import LEVEL, compare
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def group_credit(
 def _by_group(
     X: Floats, fit: CurveFit, fold: Ints, groups: Sequence[str], names: Sequence[str]
 ) -> Floats:
-    """Return what each group adds to the held-out means, less its mean in the fold, (n, g, 2)."""
+    """Return what each group adds to the held-out means, less its mean in the fold, (n, g, 3)."""
     columns = [np.flatnonzero(np.asarray(groups) == name) for name in names]
-    added = np.empty((len(X), len(names), 2))
+    added = np.empty((len(X), len(names), OUTPUTS))
     for one, booster in zip(np.unique(fold), fit.boosted.fold_boosters, strict=True):
         held = np.flatnonzero(fold == one)
         model: BoostedCurve = replace(fit.boosted.model, boosters=(booster,))

@@ -27,24 +27,19 @@ if TYPE_CHECKING:
 
 
 def posterior_means(table: Table, grid: CurveGrid, priors: CurvePriors) -> tuple[Floats, Floats]:
-    """Return mean and variance of (log amplitude, log tau) given the tests, each shape (n, 2).
+    """Return mean and variance of each episode's curve given the tests, each of shape (n, 3).
 
     Parameters
     ----------
     table
         From `nmr_ml.curve.likelihood_tables`, one entry per episode.
     """
-    centre, variance = np.empty_like(priors.means), np.empty_like(priors.means)
-    spreads, group = np.unique(priors.spreads, axis=0, return_inverse=True)
-    for i, spread in enumerate(spreads):
-        rows = np.flatnonzero(group == i)
-        of_rows = _target(table, grid).take(rows)
-        _, centre[rows], variance[rows] = of_rows.moments(priors.means[rows], spread)
+    _, centre, variance = _target(table, grid).moments(priors.means, priors.spreads)
     return centre, variance
 
 
 def profile_spread(table: Table, grid: CurveGrid, means: Floats, start: Floats) -> Floats:
-    """Return the spread around `means` under which the tests are most likely, shape (2,)."""
+    """Return the spread around `means` under which the tests are most likely, shape (3,)."""
     return refine_spread(_target(table, grid), means, start)[0]
 
 
@@ -54,24 +49,24 @@ def _target(table: Table, grid: CurveGrid) -> CurveTarget:
 
 @dataclass(frozen=True, slots=True)
 class SquaredErrorTrees:
-    """Two boosters, for log amplitude and log tau, grown by squared error."""
+    """Boosters for log amplitude, log tau and slow share, grown by squared error."""
 
-    boosters: tuple[lgb.Booster, lgb.Booster]
+    boosters: tuple[lgb.Booster, ...]
 
     def means(self, X: Floats) -> Floats:
-        """Return the predicted means, shape (n, 2)."""
+        """Return the predicted means, shape (n, 3)."""
         return np.column_stack([np.asarray(b.predict(X), np.float64) for b in self.boosters])
 
 
 def grow_on_means(
     X: Floats, centre: Floats, settings: TreeSettings, rounds: int
 ) -> SquaredErrorTrees:
-    """Grow trees of the model's own settings and number on posterior means, shape (n, 2)."""
+    """Grow trees of the model's own settings and number on posterior means, shape (n, 3)."""
     own = {"num_class", "num_tree_per_iteration"}
     params = {k: v for k, v in settings.params().items() if k not in own}
     dataset = lgb.Dataset(X, params=params, free_raw_data=False)
-    amplitude, tau = (
-        lgb.train({**params, "objective": "regression"}, dataset.set_label(centre[:, axis]), rounds)
-        for axis in (0, 1)
-    )
-    return SquaredErrorTrees((amplitude, tau))
+    boosters = [
+        lgb.train({**params, "objective": "regression"}, dataset.set_label(along), rounds)
+        for along in centre.T
+    ]
+    return SquaredErrorTrees(tuple(boosters))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr
 
-from nmr_ml.curve import remaining
+from nmr_ml.curve import normal_weights, remaining, shape_probabilities
 from nmr_ml.kernels import inner, kept
 from nmr_ml.labels import no_tests
 from nmr_ml.posterior import probability_below, read_off, recovery_quantiles
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 #: Nodes below this probability change no printed digit.
-LEAST_PROBABILITY = 1e-9
+LEAST_PROBABILITY = 1e-7
 #: A density is not told apart from none below this: e^-46, beyond 9 standard deviations.
 LEAST_DENSITY = 1e-20
 #: Readings count as rounded to a step where all are within this of a multiple of it.
@@ -37,11 +37,11 @@ _ROOT_2PI = math.sqrt(2.0 * math.pi)
 
 @dataclass(frozen=True, slots=True)
 class CurvePriors:
-    """What a method says of the curve of each episode: normal log amplitude and log tau.
+    """What a method says of the curve of each episode: normal log amplitude, log tau, share.
 
     Parameters
     ----------
-    means, spreads : float64 arrays, shape (n_episodes, 2)
+    means, spreads : float64 arrays, shape (n_episodes, 3)
     """
 
     means: Floats
@@ -49,7 +49,7 @@ class CurvePriors:
 
     @classmethod
     def of(cls, means: Floats, spread: Floats) -> CurvePriors:
-        """Return priors that share one `spread`, shape (2,)."""
+        """Return priors that share one `spread`, shape (3,)."""
         return cls(np.ascontiguousarray(means), np.tile(spread, (len(means), 1)))
 
     def take(self, episodes: Ints) -> CurvePriors:
@@ -150,7 +150,8 @@ def from_curves(readings: Readings, priors: CurvePriors) -> Forecasts:
     density, low, high = _foretell(
         priors.means, priors.spreads, read.offsets, read.hours, read.deficit, read.error,
         np.nan_to_num(read.shared_error), 0.5 * readings.step,
-        grid.log_amplitude, grid.log_tau, grid.slow, grid.power, grid.weights,
+        grid.log_amplitude, grid.log_tau, grid.share, grid.slow, grid.power, grid.level,
+        grid.weights,
     )  # fmt: skip
     limit = readings.delta + readings.measurement.residual(readings.followed.baselines)
     below = probability_below(grid, priors.means, priors.spreads, read, limit)
@@ -175,15 +176,6 @@ def _log(density: Floats) -> Floats:
 
 
 @inner
-def _normal(nodes: Floats, mean: float, spread: float) -> Floats:
-    """Return normal probabilities over `nodes`; they sum to 1 however far away the mean is."""
-    z = ((nodes - mean) / spread) ** 2
-    weight = np.exp(-0.5 * (z - z.min()))
-    normal: Floats = weight / weight.sum()
-    return normal
-
-
-@inner
 def _tail(z: float) -> float:
     """Return the probability above `z`, precise where it is small."""
     return 0.5 * math.erfc(z / _ROOT_2)
@@ -192,14 +184,15 @@ def _tail(z: float) -> float:
 @kept
 def _foretell(
     means: Floats, spreads: Floats, offsets: Ints, hours: Floats, deficit: Floats, error: Floats,
-    shared: Floats, half: float, log_amplitude: Floats, log_tau: Floats, slow: Floats,
-    power: Floats, weights: Floats,
+    shared: Floats, half: float, log_amplitude: Floats, log_tau: Floats, share: Floats,
+    slow: Floats, power: Floats, level: Ints, given_level: Floats,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
     density, low, high = np.zeros(hours.size), np.zeros(hours.size), np.zeros(hours.size)
     amplitude, tau = np.exp(log_amplitude), np.exp(log_tau)
     for q in range(means.shape[0]):
-        wa = _normal(log_amplitude, means[q, 0], spreads[q, 0])
-        wb = _normal(log_tau, means[q, 1], spreads[q, 1])
+        wa = normal_weights(log_amplitude, means[q, 0], spreads[q, 0])
+        wb = normal_weights(log_tau, means[q, 1], spreads[q, 1])
+        weights = shape_probabilities(share, level, given_level, means[q, 2], spreads[q, 2])
         for k in range(offsets[q], offsets[q + 1]):
             noise = np.sqrt(error[k] ** 2 + shared[q] ** 2)
             step = half / noise
@@ -233,7 +226,7 @@ def time_quantiles(grid: CurveGrid, delta: float, priors: CurvePriors, levels: F
     both = np.column_stack([priors.means, priors.spreads])
     distinct, which = np.unique(both, axis=0, return_inverse=True)
     n = len(distinct)
-    means, spreads = (np.ascontiguousarray(part) for part in (distinct[:, :2], distinct[:, 2:]))
+    means, spreads = (np.ascontiguousarray(part) for part in np.split(distinct, 2, axis=1))
     found, _ = recovery_quantiles(
         read_off(grid, delta), means, spreads, no_tests(n), levels, np.zeros((n, 0))
     )

@@ -33,9 +33,10 @@ class HeldOut:
 
     Parameters
     ----------
-    means, spreads : float64 arrays, shape (n_episodes, 2)
-        Of log amplitude and log tau, from the fold without the athlete, with the athlete's earlier
-        episodes and calibration. The few numbers of `offsets` and `calibration` know all athletes.
+    means, spreads : float64 arrays, shape (n_episodes, 3)
+        Of log amplitude, log tau and slow share, from the fold without the athlete, with the
+        athlete's earlier episodes and calibration. The few numbers of `offsets` and `calibration`
+        know all athletes.
     offsets : OffsetPrior
     calibration : Calibration
     clearance : Clearance

@@ -1,4 +1,4 @@
-"""A curve whose log amplitude and log time constant are linear in features, fitted with ridge."""
+"""A curve whose log amplitude, log tau and slow share are linear in features, with ridge."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class LinearCurve:
     ----------
     centre, scale : float64 arrays, shape (n_features,)
         Median and standard deviation; a missing value counts as the median.
-    weight : float64 array, shape (n_features, 2)
-        Per standard deviation, for log amplitude and log tau.
-    intercept, spread : float64 arrays, shape (2,)
+    weight : float64 array, shape (n_features, 3)
+        Per standard deviation, for log amplitude, log tau and slow share.
+    intercept, spread : float64 arrays, shape (3,)
     """
 
     centre: Floats
@@ -121,7 +121,7 @@ class _Ridge:
         return cls(Z, np.maximum(values, 0.0), vectors)
 
     def weight(self, target: Floats, penalty: float) -> Floats:
-        """Return the weights for a centred target, shape (n_features, 2)."""
+        """Return the weights for a centred target, shape (n_features, 3)."""
         along = self.vectors.T @ (self.Z.T @ target)
         return np.asarray(self.vectors @ (along / (self.values + penalty)[:, None]))
 

@@ -10,7 +10,7 @@ import numpy as np
 from nmr_ml.adaptation import Past, athlete_offsets
 from nmr_ml.calibration import group_names
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.latent import BoostedCurve, CurveTarget, grow
+from nmr_ml.latent import OUTPUTS, BoostedCurve, CurveTarget, grow
 from training.baselines import ANY, PERSISTENCE, Starts, fit_baselines
 from training.empirical_bayes import grow_on_means, posterior_means, profile_spread
 from training.forecasts import (
@@ -132,12 +132,12 @@ def forecasts_by_athlete(
     Returns
     -------
     forecasts : mapping of method to Forecasts, the model first
-    spread : float64 array, shape (2,)
+    spread : float64 array, shape (3,)
         Of the trees on empirical-Bayes labels: like the model's, from the tests of athletes left
         out.
     """
     readings, fold = episodes.readings, fit.fold
-    owner_fold, means = fold[readings.owner], np.empty((len(fold), 2))
+    owner_fold, means = fold[readings.owner], np.empty((len(fold), OUTPUTS))
     said: dict[str, Forecasts] = {}
     for k in np.unique(fold):
         held = np.flatnonzero(fold == k)
@@ -166,7 +166,7 @@ def by_time(
     ----------
     told : HeldOut
         Its adaptation and calibration are used.
-    rival_spread : float64 array, shape (2,)
+    rival_spread : float64 array, shape (3,)
         Of the trees on empirical-Bayes labels, from `forecasts_by_athlete`.
 
     Returns

@@ -94,11 +94,11 @@ def fit_same_booster(training: Training) -> Answer:
 
 
 def _tables(truth_h: Floats, grid: CurveGrid, delta: float) -> NDArray[np.float32]:
-    """Return the likelihood of each true time at every node, shape (n, n_a, n_b)."""
+    """Return the likelihood of each true time at every node, shape (n, 1, n_a, n_b)."""
     hours = node_recovery_hours(grid.log_amplitude, grid.log_tau, grid.slow, grid.power, delta)
     nodes = np.log1p(np.minimum(hours, 1e6))
     table = np.zeros((truth_h.size, grid.log_amplitude.size, grid.log_tau.size), np.float32)
     for shape, weight in zip(nodes, grid.weights, strict=True):
         z = (shape[None] - np.log1p(truth_h)[:, None, None]) / KERNEL
         table += weight * np.exp(-0.5 * np.minimum(z**2, 200.0), dtype=np.float32)
-    return np.maximum(table, 1e-12)
+    return np.maximum(table, 1e-12)[:, None]
