@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 KEPT_TESTS = 6
 NEEDED_TESTS = 3
 MAX_AGE_S = 120 * 86_400
+#: Stands for a rested test that is not there, among the times of a baseline's tests.
+NO_TEST_S = int(np.iinfo(np.int64).min)
 #: No session lasts longer (its plausible range in `nmr_ml.tables`), so one that a test was taken
 #: in ends within this time of the test.
 LONGEST_SESSION_S = 3000 * 60
@@ -60,8 +62,9 @@ class Baselines:
         fewer than `NEEDED_TESTS` tests are known.
     tests_n : int64 array
         Rested tests found, at most `KEPT_TESTS`.
-    newest_s : int64 array, s since 1970 UTC
-        Time of the newest of them; with athlete, test and `tests_n` it identifies the baseline.
+    taken_s : int64 array, shape (n_queries, KEPT_TESTS), s since 1970 UTC
+        Times of them, the newest first, then `NO_TEST_S`; with athlete and test they say which
+        baselines share how much of their error.
     rest : float64 array, shape (n_queries, len(REST_H))
         Share of them that were taken so long after the last loading session, whether or not they
         are declared as rested; before the first session on record none of them.
@@ -72,7 +75,7 @@ class Baselines:
     mean: Floats
     se: Floats
     tests_n: Ints
-    newest_s: Ints
+    taken_s: Ints
     rest: Floats
     daytime: Floats
 
@@ -83,6 +86,12 @@ class Baselines:
     def take(self, rows: Ints) -> Baselines:
         """Return the baselines of the queries at `rows`, in that order."""
         return Baselines(*(getattr(self, name)[rows] for name in Baselines.__slots__))
+
+    @classmethod
+    def unknown(cls, n: int) -> Baselines:
+        """Return the baselines of `n` queries without one."""
+        nan, none = np.full(n, np.nan), np.full((n, KEPT_TESTS), NO_TEST_S)
+        return cls(nan, nan, np.zeros(n, np.int64), none, np.zeros((n, REST_H.size)), nan)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Baselines]) -> Baselines:
@@ -207,11 +216,11 @@ def begun(s: Loading, ended: int, last: int, moment_s: int) -> int:
 @inner
 def rested_baseline(
     t: Trials, s: Loading, athlete: int, code: int, rest_s: int, clock_s: int, as_of_s: int,
-    ended: int, taken: int, rest: Floats,
-) -> tuple[float, float, int, int, float]:  # fmt: skip
-    """Return mean, standard error, number, newest time and daytime of the rested tests `code`.
+    ended: int, taken: int, rest: Floats, taken_s: Ints,
+) -> tuple[float, float, int, float]:  # fmt: skip
+    """Return mean, standard error, number and daytime of the rested tests `code`.
 
-    `rest` is filled with the share of them in each bin of `REST_EDGES_H`.
+    `rest` is filled with the share of them in each bin of `REST_EDGES_H`, `taken_s` with times.
     Sessions before `ended` have ended by the clock start, tests before `taken` were taken before.
     """
     first, rows_n = s.offsets[athlete], s.offsets[athlete + 1] - s.offsets[athlete]
@@ -222,9 +231,9 @@ def rested_baseline(
         pending -= 1
         sure_s = min(sure_s, int(s.started_s[pending]))
     late, start = np.empty(0, np.bool_), t.starts[athlete * t.codes + code]
-    total, variance, n, newest, i = 0.0, 0.0, 0, 0, taken - 1
+    total, variance, n, i = 0.0, 0.0, 0, taken - 1
     hours = 0.0
-    rest[:] = 0.0
+    rest[:], taken_s[:] = 0.0, NO_TEST_S
     while n < KEPT_TESTS and i >= start:
         if t.at_s[i] <= sure_s:
             i = t.link[i]
@@ -238,15 +247,15 @@ def rested_baseline(
             since_s = since_loading(s, t.at_s[i], first, over, pending, late)
             gap_s = gap_s if t.declared[i] == 1.0 else since_s
         if gap_s >= rest_s and t.known_s[i] <= as_of_s:
+            taken_s[n], hours = t.at_s[i], hours + t.daytime[i]
             total, variance, n = total + t.value[i], variance + t.variance[i], n + 1
-            newest, hours = max(newest, t.at_s[i]), hours + t.daytime[i]
             if since_s >= 0:
                 rest[np.searchsorted(REST_EDGES_H, since_s / 3600.0, side="right")] += 1.0
         i -= 1
     rest /= max(n, 1)
     if n < NEEDED_TESTS:
-        return np.nan, np.nan, n, newest, np.nan
-    return total / n, np.sqrt(variance) / n, n, newest, hours / n
+        return np.nan, np.nan, n, np.nan
+    return total / n, np.sqrt(variance) / n, n, hours / n
 
 
 @kept
@@ -257,7 +266,8 @@ def _baselines(
     n, ended, taken = athlete.size, 0, 0
     rest = np.zeros((n, REST_H.size))
     mean, se = np.full(n, np.nan), np.full(n, np.nan)
-    tests_n, newest, hours = np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, np.nan)
+    tests_n, hours = np.zeros(n, np.int64), np.full(n, np.nan)
+    taken_s = np.full((n, KEPT_TESTS), NO_TEST_S)
     for q in range(n):
         if test[q] < 0:
             continue
@@ -265,11 +275,11 @@ def _baselines(
         ended = upper_bound_near(s.ended_s, s.offsets[a], s.offsets[a + 1], clock_s[q], ended)
         last = t.starts[group + 1]
         taken = upper_bound_near(t.at_s, t.starts[group], last, clock_s[q] - 1, taken)
-        mean[q], se[q], tests_n[q], newest[q], hours[q] = rested_baseline(
+        mean[q], se[q], tests_n[q], hours[q] = rested_baseline(
             t, s, a, test[q], rest_of[component[q]], clock_s[q], as_of_s[q], ended, taken,
-            rest[q],
+            rest[q], taken_s[q],
         )  # fmt: skip
-    return mean, se, tests_n, newest, rest, hours
+    return mean, se, tests_n, taken_s, rest, hours
 
 
 def test_errors(history: History, specs: Mapping[str, TestSpec]) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,9 +71,7 @@ def followed_of_matrix(target: Floats) -> Followed:
     ):
         if times := int(np.count_nonzero(wrong)):
             raise target_error(f"y holds {what} ({times} times)")
-    counts, unknown = there.sum(axis=1), np.full(n, np.nan)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    zeros = np.zeros(n, np.int64)
+    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64)
     rest = np.tile(np.float64(REST_H == TYPICAL_REST_H), (n, 1))
-    baselines = Baselines(unknown, unknown, zeros, zeros, rest, unknown)
+    baselines = replace(Baselines.unknown(n), rest=rest)
     return Followed(offsets, hours, deficit, error, np.array(shared), baselines)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from nmr_ml.baseline import REST_H, Baselines, daytime_of, rested_baselines, test_errors
+from nmr_ml.baseline import Baselines, daytime_of, rested_baselines, test_errors
 from nmr_ml.episodes import HORIZON_S, next_loading_s
 from nmr_ml.history import NEVER_S
 from nmr_ml.reasons import Censor, NoLabel
@@ -97,9 +97,8 @@ class Followed:
 
 def no_tests(n: int) -> Followed:
     """Return what is followed of `n` episodes of which no test is known."""
-    nothing, unknown, zeros = np.empty(0), np.full(n, np.nan), np.zeros(n, np.int64)
-    baselines = Baselines(unknown, unknown, zeros, zeros, np.zeros((n, REST_H.size)), unknown)
-    return Followed(np.zeros(n + 1, np.int64), nothing, nothing, nothing, unknown, baselines)
+    nothing, offsets = np.empty(0), np.zeros(n + 1, np.int64)
+    return Followed(offsets, nothing, nothing, nothing, np.full(n, np.nan), Baselines.unknown(n))
 
 
 @njit(cache=True, nogil=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.baseline import REST_H, REST_OF, Trials, begun, rested_baseline
+from nmr_ml.baseline import KEPT_TESTS, REST_H, REST_OF, Trials, begun, rested_baseline
 from nmr_ml.features.asof import (
     DAY_S,
     HOUR_S,
@@ -87,6 +87,7 @@ def index_tests(
 ) -> None:  # fmt: skip
     """Write the deficits of the component's index test before the clock start."""
     ended, taken, rest = 0, 0, np.empty(REST_H.size)
+    times_s = np.empty(KEPT_TESTS, np.int64)
     for q in range(first, last):
         athlete, code, clock, as_of = m.athlete[q], a.test[q], m.clock_s[q], m.as_of_s[q]
         if code < 0:
@@ -104,8 +105,8 @@ def index_tests(
                 copy_previous(out, q, col, INDEX_WIDTH)
                 continue
         fill_missing(out, q, col, INDEX_WIDTH)
-        mean, se, tests_n, _, _ = rested_baseline(
-            t, s, athlete, code, REST_OF[a.component[q]], clock, as_of, ended, taken, rest
+        mean, se, tests_n, _ = rested_baseline(
+            t, s, athlete, code, REST_OF[a.component[q]], clock, as_of, ended, taken, rest, times_s
         )
         scale = 1.0 if x.higher[code] else -1.0
         if x.in_pct[code]:
