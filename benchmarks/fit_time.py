@@ -2,8 +2,9 @@
 
     python -m benchmarks.fit_time [ATHLETES] [DAYS] [SEED]
 
-Same matrix, same number of trees of the same size, one thread, processor time. Both alternate and
-the fastest of three counts, so that a busy machine moves the ratio little.
+Same matrix, same number of rounds of trees of the same size, one thread, processor time; the model
+grows a third tree a round, for the slow share. Both alternate and the fastest of three counts, so
+that a busy machine moves the ratio little.
 """
 
 from __future__ import annotations

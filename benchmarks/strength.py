@@ -169,7 +169,7 @@ def probabilities(model: ComponentModel, runners: Asked) -> Floats:
     empty, teamless = no_tests(n), np.full(n, None, dtype=object)
     nothing = np.empty(0, np.int64)
     before = Past(
-        no_tests(0), np.empty((0, 2)), np.zeros(n, np.int64), np.zeros(2, np.int64), nothing
+        no_tests(0), np.empty((0, 3)), np.zeros(n, np.int64), np.zeros(2, np.int64), nothing
     )
     offsets = athlete_offsets(model.offsets, model.grid, before, empty, teamless, teamless[:0])
     prior = prior_of(model, runners.X, empty, offsets, runners.sex)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-FORMAT = 2
+FORMAT = 3
 MODEL_NAME = "nmr"
 MANIFEST = "manifest.json"
 TREES_OF_ABSENCES = "availability.lgb.txt"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Nodes of each offset, in spreads of the prior.
 OFFSETS = np.linspace(-2.8, 2.8, 9)
 #: Nodes of the error of a rested baseline, in its standard errors.
-SHARED = np.linspace(-2.4, 2.4, 7)
+SHARED = np.linspace(-3.2, 3.2, 9)
 #: Nodes of the curve within so many spreads of the prior of an episode are looked at.
 REACH = 4.5
 #: Shapes below this probability add nothing to what an episode says of its athlete.
@@ -47,7 +47,7 @@ class Likelihood:
 
     Parameters
     ----------
-    table : float32 array, shape (n, 9, 9, 7)
+    table : float32 array, shape (n, 9, 9, 9)
         Over `OFFSETS` of size and of speed and over `SHARED`, divided by ``exp(top)``; 1 where an
         episode has no test.
     top : float64 array, shape (n,)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from small_cohorts import followed_of
 
-from nmr_ml.curve import CurveGrid
+from nmr_ml.curve import FAST_HALF_LIFE_H, CurveGrid
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.measurement import Measurement
 from training.baselines import Starts
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from nmr_ml.labels import Followed
 
 #: One exponential, with nodes close enough for spreads from 0.15 on.
-GRID = CurveGrid(
+GRID = CurveGrid.mixed(
     np.linspace(np.log(0.2), np.log(120), 40), np.linspace(np.log(2), np.log(600), 30),
     np.array([1.0]), np.array([1.0]), np.array([1.0]),
+)  # fmt: skip
+#: The same with slow shares from 0.4 to 1.
+SHARES = CurveGrid(
+    GRID.log_amplitude, GRID.log_tau, share=np.linspace(0.4, 1.0, 4), slow=np.linspace(0.4, 1.0, 4),
+    power=np.ones(4), level=np.arange(4), weights=np.ones(4),
 )  # fmt: skip
 DELTA = 2.6
 HOURS = (12.0, 36.0, 60.0)
@@ -30,11 +35,19 @@ def drawn_tests(
     means: np.ndarray, spreads: np.ndarray, rng: np.random.Generator, *, error: float = 0.5,
     step: float = 0.0, hours: tuple[float, ...] = HOURS,
 ) -> Followed:  # fmt: skip
-    """Draw a curve for each episode and its tests, deficits rounded to `step` where it is not 0."""
-    a, b = (means + spreads * rng.standard_normal(means.shape)).T
-    episodes = []
-    for amplitude, tau in zip(np.exp(a), np.exp(b), strict=True):
-        read = amplitude * np.exp(-np.array(hours) / tau) + error * rng.standard_normal(len(hours))
+    """Draw a curve for each episode and its tests, deficits rounded to `step` where it is not 0.
+
+    Means and spreads of shape (n, 2) are of curves that are slow altogether; those of shape (n, 3)
+    say what the slow share is, and the nearest of `SHARES` is taken.
+    """
+    a, b, *share = (means + spreads * rng.standard_normal(means.shape)).T
+    slow = np.ones(len(means))
+    if share:
+        slow = SHARES.share[np.abs(share[0][:, None] - SHARES.share).argmin(axis=1)]
+    episodes, at_h = [], np.array(hours)
+    for amplitude, tau, w in zip(np.exp(a), np.exp(b), slow, strict=True):
+        left = (1 - w) * 2.0 ** (-at_h / FAST_HALF_LIFE_H) + w * np.exp(-at_h / tau)
+        read = amplitude * left + error * rng.standard_normal(len(hours))
         if step:
             read = step * np.round(read / step)
         episodes.append([(h, float(d), error) for h, d in zip(hours, read, strict=True)])
@@ -55,7 +68,7 @@ def starts_of(modality: np.ndarray, **columns: np.ndarray) -> Starts:
     return Starts(X, modality, contract)
 
 
-def one_prior(n: int, mean: tuple[float, float], spread: tuple[float, float]) -> CurvePriors:
+def one_prior(n: int, mean: tuple[float, ...], spread: tuple[float, ...]) -> CurvePriors:
     """Return the same prior for `n` episodes."""
     return CurvePriors.of(np.tile(mean, (n, 1)), np.array(spread))
 

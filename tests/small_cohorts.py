@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from feature_cohorts import cohort
 
-from nmr_ml.baseline import REST_H, TYPICAL_REST_H, Baselines
+from nmr_ml.baseline import KEPT_TESTS, REST_H, TYPICAL_REST_H, Baselines
 from nmr_ml.history import History, build_history
 from nmr_ml.labels import Followed
 from nmr_ml.testspec import shipped_testspecs
@@ -111,9 +111,10 @@ def followed_of(
     n = len(episodes)
     ones = np.ones(n)
     offsets = np.concatenate([[0], np.cumsum([len(tests) for tests in episodes])])
+    taken_s = np.tile(-86_400 * np.arange(KEPT_TESTS), (n, 1))  # one baseline for all
     rest = np.tile(np.float64(REST_H == TYPICAL_REST_H), (n, 1))
     baselines = Baselines(
-        ones * 40.0, ones * 0.4, np.full(n, 6), np.zeros(n, np.int64), rest, ones * 0.0
+        ones * 40.0, ones * 0.4, np.full(n, KEPT_TESTS), taken_s, rest, ones * 0.0
     )
     return Followed(
         offsets.astype(np.int64), *np.ascontiguousarray(flat), np.broadcast_to(shared, n) * ones,

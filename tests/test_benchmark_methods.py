@@ -73,7 +73,7 @@ def followed(*episodes: list[tuple[float, float]], error: float = 2.5) -> Follow
         np.full(n, 40.0),
         np.zeros(n),
         np.full(n, 6),
-        np.zeros(n, np.int64),
+        np.tile(np.arange(6), (n, 1)),
         np.zeros((n, 7)),
         np.zeros(n),
     )

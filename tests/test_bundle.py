@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nmr_ml.bundle import MANIFEST, REGISTRATION, load_bundle, save_bundle
+from nmr_ml.curve import CurveGrid
 from nmr_ml.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ def test_a_bundle_survives_saving_and_loading(bundle: Bundle, tmp_path: Path) ->
     for name, model in bundle.components.items():
         other = again.components[name]
         assert np.array_equal(model.curve.means(X), other.curve.means(X))
-        assert np.array_equal(model.grid.weights, other.grid.weights)
+        for part in CurveGrid.__slots__:
+            expected, found = getattr(model.grid, part), getattr(other.grid, part)
+            assert np.array_equal(expected, found)
+            assert expected.dtype == found.dtype  # levels are positions
         assert np.array_equal(model.seen_low, other.seen_low, equal_nan=True)
 
 

@@ -45,7 +45,8 @@ def unknown(model: ComponentModel, n: int) -> Offsets:
     """An athlete of a team that was not learnt from, without an earlier episode."""
     _, spread, within = model.offsets.of_teams(np.full(n, None, dtype=object))
     zeros, ones = np.zeros(n), np.ones(n)
-    return Offsets(np.zeros((n, 2)), spread, within, zeros, ones, np.zeros(n, np.int64))
+    spreads = np.column_stack([spread, zeros])
+    return Offsets(np.zeros((n, 3)), spreads, within, zeros, ones, np.zeros(n, np.int64))
 
 
 def prior(model: ComponentModel, X: np.ndarray, seen: Followed) -> Prior:
@@ -152,18 +153,19 @@ def test_the_prior_is_the_trees_moved_by_the_athlete_and_corrected_by_the_group(
         ),
     )
     known = Offsets(
-        np.array([[0.2, -0.1]] * 2), np.array([[0.05, 0.06]] * 2),
+        np.array([[0.2, -0.1, 0.0]] * 2), np.array([[0.05, 0.06, 0.0]] * 2),
         np.tile(model.offsets.within, (2, 1)), np.full(2, 0.5),
         np.full(2, 0.4), np.array([3, 0]),
     )  # fmt: skip
     seen = followed_of([[(24.0, 5.0, 1.0)], []], 2.0)
     found = prior_of(some, X[:2], seen, known, np.full(2, "female", dtype=object))
-    means = model.curve.means(X[:2]) + np.array([0.2, -0.1])
-    spread = np.hypot(model.offsets.within, [0.05, 0.06])
-    assert found.means == pytest.approx(means + np.array([[0.0, 0.1], [0.0, 0.0]]))
-    spreads = np.array([1.5 * spread, spread])
+    means = model.curve.means(X[:2]) + np.array([0.2, -0.1, 0.0])
+    spread = np.hypot(model.offsets.within, [0.05, 0.06, 0.0])
+    assert found.means == pytest.approx(means + np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0]]))
+    spreads = np.array([spread * [1.5, 1.5, 1.0], spread])
     spreads[:, 1] = np.hypot(spreads[:, 1], DISCREPANCY)
     assert found.spreads == pytest.approx(spreads)
+    assert (found.spreads[:, 2] == model.offsets.within[2]).all()  # not corrected
     assert found.calibrated.tolist() == [True, False]
     read = model.measurement.read(seen)
     assert found.seen.deficit == pytest.approx(read.deficit - 0.5 * read.shared_error[0])

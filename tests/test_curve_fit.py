@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from levelled_grid import LEVELLED, normal
 from small_cohorts import followed_of
 
-from nmr_ml.curve import LAST_H, CurveGrid, remaining
+from nmr_ml.curve import LAST_H, POWERS, SLOW_SHARES, CurveGrid, recovery_hours, remaining
 from nmr_ml.curve_fit import TIME_WIDTH, fit_curve, fit_curve_to_times, time_tables
 from nmr_ml.latent import TreeSettings
 from nmr_ml.measurement import Measurement
@@ -72,13 +74,22 @@ def test_error_and_shapes_are_those_of_the_tests(
     fit, athlete, _ = fitted
     assert fit.measurement.error_scale == pytest.approx(1.0, abs=0.15)
     assert fit.table.shape[0] == fit.top.size == len(athlete)
+    assert fit.grid.share.tolist() == list(SLOW_SHARES)
+    assert fit.table.shape[1:] == (
+        len(SLOW_SHARES), fit.grid.log_amplitude.size, fit.grid.log_tau.size,
+    )  # fmt: skip
+    assert np.bincount(fit.grid.level, fit.grid.weights) == pytest.approx(np.ones(6))
     figures = fit.figures()
     assert figures["curve_shapes"] == fit.grid.weights.size
     assert figures["boosters"] == 1
-    assert 0 <= figures["curve_weight_at_edge"] <= 1
+    assert figures["spread_slow_share"] == fit.boosted.model.spread[2] > 0
+    share = normal(fit.grid.share, fit.population.mean[0, 2], fit.population.spread[0, 2])
+    at_edge = (fit.grid.slow == SLOW_SHARES[0]) | np.isin(fit.grid.power, (POWERS[0], POWERS[-1]))
+    expected = (share[fit.grid.level] * fit.grid.weights)[at_edge].sum()
+    assert figures["curve_weight_at_edge"] == pytest.approx(expected)
 
 
-GRID = CurveGrid(
+GRID = CurveGrid.mixed(
     np.linspace(0.0, 3.0, 31), np.linspace(1.0, 5.0, 41), np.ones(1), np.ones(1), np.ones(1)
 )
 DELTA = 2.6
@@ -92,11 +103,29 @@ def test_a_recovery_time_is_likely_where_the_curve_ends_then() -> None:
     ends = np.log1p(log_ratio[:, None] * np.exp(GRID.log_tau)[None])
     for row, hour in enumerate(hours):
         expected = np.exp(-0.5 * ((ends - np.log1p(hour)) / TIME_WIDTH) ** 2)
-        assert table[row] == pytest.approx(np.maximum(expected, 1e-12), abs=1e-6)
+        assert table[row, 0] == pytest.approx(np.maximum(expected, 1e-12), abs=1e-6)
+
+
+def test_recovery_times_are_mixed_over_the_shapes_of_each_level() -> None:
+    hours = np.array([0.0, 5.0, 60.0])
+    table = time_tables(hours, LEVELLED, DELTA)
+    assert table.shape == (3, 3, 9, 8)
+    nodes = [
+        [[recovery_hours(a, tau, w, p, DELTA) for tau in np.exp(LEVELLED.log_tau)]
+         for a in np.exp(LEVELLED.log_amplitude)]
+        for w, p in zip(LEVELLED.slow, LEVELLED.power, strict=True)
+    ]  # fmt: skip
+    ends = np.log1p(np.minimum(nodes, LAST_H))
+    for row, level in product(range(3), range(3)):
+        one = np.exp(-0.5 * ((ends - np.log1p(hours[row])) / TIME_WIDTH) ** 2)
+        of = LEVELLED.level == level
+        expected = (LEVELLED.weights[of, None, None] * one[of]).sum(axis=0)
+        assert table[row, level] == pytest.approx(np.maximum(expected, 1e-12), abs=1e-6)
+    assert not np.allclose(table[:, 0], table[:, 2], atol=0.01)
 
 
 def test_no_time_at_all_means_an_amplitude_below_delta() -> None:
-    table = time_tables(np.zeros(1), GRID, DELTA)[0]
+    table = time_tables(np.zeros(1), GRID, DELTA)[0, 0]
     below = np.exp(GRID.log_amplitude) < DELTA
     assert (table[below] == 1).all()
     assert (table[~below] < 0.9).all()
@@ -116,5 +145,7 @@ def test_known_times_are_followed() -> None:
     fit = fit_curve_to_times(X, hours, athlete, DELTA, SETTINGS, NAMES)
     assert fit.measurement == Measurement()
     held_out = fit.boosted.held_out_means
+    assert fit.grid.share.tolist() == [1.0]
+    assert held_out[:, 2] == pytest.approx(np.ones(400))  # nothing is said of the share
     ends = np.exp(held_out[:, 1]) * (held_out[:, 0] - np.log(DELTA))
     assert np.median(np.abs(np.log(ends / hours))) < 0.15

@@ -14,7 +14,7 @@ from nmr_ml.measurement import Measurement, profile_measurement
 if TYPE_CHECKING:
     from nmr_ml.labels import Followed
 
-GRID = CurveGrid(
+GRID = CurveGrid.mixed(
     np.linspace(np.log(0.2), np.log(60), 26), np.linspace(np.log(3), np.log(400), 26),
     np.ones(1), np.ones(1), np.ones(1),
 )  # fmt: skip

@@ -5,15 +5,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from levelled_grid import LEVELLED, node_prior
 from small_cohorts import followed_of
 
-from nmr_ml.curve import CurveGrid, likelihood_tables, remaining
+from nmr_ml.curve import (
+    POWERS,
+    SLOW_SHARES,
+    CurveGrid,
+    by_share,
+    curve_grid,
+    likelihood_tables,
+    remaining,
+)
 from nmr_ml.population import (
+    LEAST_POWER,
     LEAST_SHAPE,
     LEAST_SPREAD,
+    PSEUDO_EPISODES,
+    PSEUDO_SHARE,
+    choose_powers,
     choose_shapes,
     fit_population,
     node_probabilities,
+    shape_weights,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -23,24 +37,33 @@ if TYPE_CHECKING:
 
 
 def grid_of(slow: list[float], power: list[float]) -> CurveGrid:
-    return CurveGrid(
+    return CurveGrid.mixed(
         np.linspace(np.log(0.2), np.log(60), 30), np.linspace(np.log(3), np.log(400), 30),
         np.array(slow), np.array(power), np.full(len(slow), 1 / len(slow)),
     )  # fmt: skip
 
 
+#: One power, four slow shares.
+SHARES = CurveGrid(
+    np.linspace(np.log(0.2), np.log(60), 30), np.linspace(np.log(3), np.log(400), 30),
+    share=np.linspace(0.4, 1.0, 4), slow=np.linspace(0.4, 1.0, 4), power=np.ones(4),
+    level=np.arange(4), weights=np.ones(4),
+)  # fmt: skip
+
+
 def simulated(
     mean: NDArray[np.float64], spread: NDArray[np.float64], group: NDArray[np.int64], *,
-    slow: float = 1.0, power: float = 1.0, seed: int = 0, error: float = 2.0,
+    slow: float | NDArray[np.float64] = 1.0, power: float = 1.0, seed: int = 0, error: float = 2.0,
+    hours: tuple[float, ...] = (12.0, 36.0, 60.0, 84.0),
 ) -> Followed:  # fmt: skip
-    """Return tests at 12, 36, 60 and 84 h with noise of their own and a shared one."""
+    """Return tests at `hours` with noise of their own and a shared one."""
     rng = np.random.default_rng(seed)
-    hours = np.array([12.0, 36.0, 60.0, 84.0])
     drawn = mean[group] + spread[group] * rng.normal(size=(group.size, 2))
     episodes = []
-    for log_a, log_tau in drawn:
-        left = [remaining(h, np.exp(log_tau), slow, power) for h in hours]
-        deficit = np.exp(log_a) * np.array(left) + rng.normal() + error * rng.normal(size=4)
+    for (log_a, log_tau), w in zip(drawn, np.broadcast_to(slow, group.size), strict=True):
+        left = [remaining(h, np.exp(log_tau), w, power) for h in hours]
+        noise = rng.normal() + error * rng.normal(size=len(hours))
+        deficit = np.exp(log_a) * np.array(left) + noise
         episodes.append([(h, d, error) for h, d in zip(hours, deficit, strict=True)])
     return followed_of(episodes, 1.0)
 
@@ -64,8 +87,10 @@ def test_the_mean_and_spread_behind_noisy_tests_are_recovered() -> None:
     table, top = likelihood_tables(followed, grid)
     found = fit_population(table, top, grid, group, rounds=80)
     # Standard errors of the means are about 0.015 and 0.02, of the spreads twice that.
-    assert found.mean[0] == pytest.approx(mean[0], abs=0.08)
-    assert found.spread[0] == pytest.approx(spread[0], abs=0.12)
+    assert found.mean[0, :2] == pytest.approx(mean[0], abs=0.08)
+    assert found.spread[0, :2] == pytest.approx(spread[0], abs=0.12)
+    # Of a grid of one level there is nothing to find.
+    assert (found.mean[0, 2], found.spread[0, 2]) == (grid.share[0], LEAST_SPREAD[2])
 
 
 @pytest.mark.statistical
@@ -77,7 +102,7 @@ def test_groups_are_told_apart_and_small_ones_pulled_to_the_rest() -> None:
     grid = grid_of([1.0], [1.0])
     table, top = likelihood_tables(followed, grid)
     both = fit_population(table, top, grid, group)
-    assert both.mean == pytest.approx(mean, abs=0.15)
+    assert both.mean[:, :2] == pytest.approx(mean, abs=0.15)
     few = np.concatenate([np.arange(500), np.arange(500, 505)])
     pulled = fit_population(table[few], top[few], grid, group[few])
     # Five episodes weigh a quarter of the 20 that the pooled mean is worth.
@@ -85,6 +110,58 @@ def test_groups_are_told_apart_and_small_ones_pulled_to_the_rest() -> None:
     assert 0.05 < way < 0.45
     one = fit_population(table, top, grid, np.zeros(1000, np.int64))
     assert both.evidence > one.evidence + 0.1
+
+
+def test_one_step_of_the_fit_is_that_of_sums_over_every_node() -> None:
+    rng = np.random.default_rng(9)
+    tests = [[(h, float(rng.normal(5, 4)), 2.0) for h in (2.0, 20.0, 50.0)] for _ in range(7)]
+    table, top = likelihood_tables(followed_of(tests), LEVELLED)
+    group = np.array([0, 1, 1, 0, 1, 1, 0])
+    found = fit_population(table, top, LEVELLED, group, rounds=1)
+    start, axes = [], (LEVELLED.log_amplitude, LEVELLED.log_tau, LEVELLED.share)
+    # A level's shapes are mixed in the table, so the nodes of the sum are its levels.
+    levels = CurveGrid(*axes, np.zeros(3), np.zeros(3), np.arange(3), np.ones(3))
+    first = [np.median(axes[0]), np.log(30.0), np.median(axes[2])]
+    prior = node_prior(levels, first, [1.0, 1.0, 0.25])
+    for one, height in zip(table, top, strict=True):
+        joint = one.astype(np.float64) * prior
+        p = joint / joint.sum()
+        margins = (p.sum(axis=(0, 2)), p.sum(axis=(0, 1)), p.sum(axis=(1, 2)))
+        centre = [m @ nodes for m, nodes in zip(margins, axes, strict=True)]
+        square = [m @ nodes**2 for m, nodes in zip(margins, axes, strict=True)]
+        start.append(
+            (*centre, *(np.array(square) - np.square(centre)), height + np.log(joint.sum()))
+        )
+    centre, variance, evidence = np.split(np.array(start), [3, 6], axis=1)
+    assert found.evidence == pytest.approx(evidence.mean(), abs=1e-4)
+    for k in range(2):
+        of, n = group == k, np.sum(group == k) + PSEUDO_EPISODES
+        mean = (centre[of].sum(axis=0) + PSEUDO_EPISODES * centre.mean(axis=0)) / n
+        assert found.mean[k] == pytest.approx(mean, abs=1e-3)
+    around = (centre - found.mean[group]) ** 2 + variance
+    for k in range(2):
+        of, n = group == k, np.sum(group == k) + PSEUDO_EPISODES
+        square = (around[of].sum(axis=0) + PSEUDO_EPISODES * around.mean(axis=0)) / n
+        assert found.spread[k] == pytest.approx(np.maximum(np.sqrt(square), LEAST_SPREAD), abs=1e-3)
+
+
+@pytest.mark.statistical
+def test_the_slow_share_of_each_group_is_recovered() -> None:
+    mean, spread = np.full((2, 2), [np.log(14.0), np.log(50.0)]), np.full((2, 2), 0.3)
+    group = np.repeat([0, 1], 400)
+    rng = np.random.default_rng(4)
+    slow = np.where(group == 0, rng.choice([0.4, 0.6], 800), rng.choice([0.8, 1.0], 800))
+    followed = simulated(
+        mean, spread, group, slow=slow, error=1.0, hours=(1.0, 6.0, 12.0, 36.0, 60.0)
+    )
+    found = fit_population(*likelihood_tables(followed, SHARES), SHARES, group)
+    assert found.mean[:, 2] == pytest.approx([0.5, 0.9], abs=0.05)
+    assert found.mean[:, :2] == pytest.approx(mean, abs=0.1)
+    assert found.spread[:, 2] == pytest.approx([0.1, 0.1], abs=0.06)
+    one = fit_population(*likelihood_tables(followed, SHARES), SHARES, np.zeros(800, np.int64))
+    assert one.mean[0, 2] == pytest.approx(0.7, abs=0.05)
+    assert one.spread[0, 2] > 0.18
+    assert found.evidence > one.evidence + 0.1
 
 
 def test_spread_never_falls_between_the_nodes() -> None:
@@ -124,3 +201,37 @@ def test_the_choice_is_reproducible() -> None:
     followed = simulated(np.array([[2.0, 3.5]]), np.full((1, 2), 0.3), np.zeros(80, np.int64))
     first, second = (choose_shapes(followed, grid, seed=3) for _ in range(2))
     assert np.array_equal(first.weights, second.weights)
+
+
+@pytest.mark.statistical
+def test_each_share_gets_the_powers_that_the_tests_speak_for() -> None:
+    mean, spread = np.array([[np.log(14.0), np.log(45.0)]]), np.full((1, 2), 0.25)
+    full, group = curve_grid(1.0), np.zeros(400, np.int64)
+    likeliest = {}
+    for power in (0.7, 3.0):
+        followed = simulated(mean, spread, group, slow=0.85, power=power, error=0.7)
+        chosen = choose_powers(followed, full, seed=0)
+        assert chosen.share.tolist() == list(SLOW_SHARES)
+        assert np.bincount(chosen.level, chosen.weights) == pytest.approx(np.ones(6))
+        assert chosen.weights.min() >= LEAST_POWER
+        assert chosen.weights.size < len(SLOW_SHARES) * len(POWERS)  # some are dropped
+        near = chosen.level == SLOW_SHARES.index(0.85)
+        likeliest[power] = chosen.power[near][np.argmax(chosen.weights[near])]
+    assert likeliest[0.7] <= 1.0
+    assert likeliest[3.0] >= 2.2
+
+
+def test_powers_are_weighted_by_the_evidence_of_their_shapes() -> None:
+    followed = simulated(np.array([[2.0, 3.5]]), np.full((1, 2), 0.3), np.zeros(60, np.int64))
+    full = curve_grid(2.0, amplitudes=12, taus=12)
+    weights = shape_weights(followed, full, seed=1)
+    assert weights.shape == full.weights.shape
+    assert weights.sum() == pytest.approx(1.0)
+    chosen = choose_powers(followed, full, seed=1)
+    expected = by_share(full, weights, pseudo=PSEUDO_SHARE, at_least=LEAST_POWER)
+    for name in CurveGrid.__slots__:
+        assert np.array_equal(getattr(chosen, name), getattr(expected, name))
+    mixed = choose_shapes(followed, full, seed=1)
+    assert mixed.share.size == 1
+    kept = weights >= LEAST_SHAPE
+    assert mixed.weights == pytest.approx(weights[kept] / weights[kept].sum())

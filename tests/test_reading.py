@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from nmr_ml.testspec import TestSpec
 
 FEATURES_N = len(feature_contract().names)
-MEANS = np.array([[np.log(8.0), np.log(30.0)]])
+MEANS = np.array([[np.log(8.0), np.log(30.0), 0.7]])
 LEVELS = {"cmj_height": 40.0, "sprint_10m": 1.8, "readiness": 7.0}
 
 
@@ -110,10 +110,19 @@ def test_nothing_is_expected_without_a_baseline_or_a_curve(bundle: Bundle) -> No
     model = bundle.components["power"]
     for unknown in (
         expected_of(model, "cmj_height", baselines_n=2),
-        expected_of(model, "cmj_height", means=np.full((1, 2), np.nan)),
+        expected_of(model, "cmj_height", means=np.full((1, 3), np.nan)),
     ):
         assert np.isnan(unknown.value).all()
         assert np.isnan(unknown.sd).all()
+
+
+def test_more_is_expected_to_be_left_of_what_mends_slowly(bundle: Bundle) -> None:
+    model = bundle.components["power"]
+    fast, slow = (
+        expected_of(model, "cmj_height", at_h=12.0, means=np.array([[*MEANS[0, :2], share]])).value
+        for share in (0.3, 1.0)
+    )
+    assert slow < fast - 0.1
 
 
 def test_a_test_of_the_episode_moves_what_is_expected(bundle: Bundle) -> None:

@@ -34,7 +34,11 @@ def test_the_model_knows_what_it_learnt_from(bundle: Bundle, power: ComponentDat
     assert model.episodes_n == len(power.athlete)
     assert model.athletes_n == len(set(power.athlete))
     assert model.follow_up_h == np.quantile(power.followed.hours, FOLLOW_UP_QUANTILE)
-    assert model.grid.weights.sum() == pytest.approx(1.0)
+    of_level = np.bincount(model.grid.level, model.grid.weights)
+    assert of_level == pytest.approx(np.ones(model.grid.share.size))
+    assert np.array_equal(model.grid.slow, model.grid.share[model.grid.level])
+    assert model.offsets.within.shape == model.curve.spread.shape == (3,)
+    assert model.offsets.within[2] == model.curve.spread[2]
     assert model.measurement.residual_deficit >= 0
 
 

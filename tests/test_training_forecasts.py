@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from levelled_grid import LEVELLED, node_deficits, node_prior
 from scipy.stats import norm
-from simulated_curves import DELTA, GRID, one_prior, readings_of, with_deficits
+from simulated_curves import DELTA, one_prior, readings_of, with_deficits
 from small_cohorts import SPECS, followed_of
 
-from nmr_ml.curve import CurveGrid
 from nmr_ml.labels import no_tests
 from nmr_ml.measurement import Measurement
 from nmr_ml.posterior import probability_below, read_off, recovery_quantiles
@@ -22,36 +22,24 @@ from training.forecasts import (
     time_quantiles,
 )  # fmt: skip
 
-#: Two shapes and few nodes: a plain sum over all of them is quick.
-SMALL = CurveGrid(
-    np.linspace(np.log(0.5), np.log(40), 9), np.linspace(np.log(4), np.log(300), 8),
-    np.array([1.0, 0.5]), np.array([1.0, 1.4]), np.array([0.7, 0.3]),
-)  # fmt: skip
 READ = Measurement(error_scale=1.4, residual_deficit=0.5)
 PRIORS = CurvePriors(
-    np.array([[1.5, 3.4], [2.0, 4.0], [0.5, 2.5]]), np.array([[0.5, 0.6], [0.4, 0.9], [0.8, 0.5]])
+    np.array([[1.5, 3.4, 0.9], [2.0, 4.0, 0.7], [0.5, 2.5, 0.5]]),
+    np.array([[0.5, 0.6, 0.2], [0.4, 0.9, 0.3], [0.8, 0.5, 0.15]]),
 )
 
 
 def example(step: float) -> Readings:
     episodes = [[(6.0, 4.0, 2.0), (30.0, 1.0, 1.5)], [], [(50.0, -2.0, 2.5)]]
-    return Readings(followed_of(episodes, [0.8, 1.0, 0.3]), SMALL, READ, DELTA, step)
+    return Readings(followed_of(episodes, [0.8, 1.0, 0.3]), LEVELLED, READ, DELTA, step)
 
 
 def by_nodes(readings: Readings, q: int, k: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return the weight and deficit of every node for test `k` of episode `q`, and its error."""
-    grid, f = readings.grid, readings.followed
-    parts = [
-        norm.pdf(nodes, PRIORS.means[q, i], PRIORS.spreads[q, i])
-        for i, nodes in enumerate((grid.log_amplitude, grid.log_tau))
-    ]
-    a, b = (p / p.sum() for p in parts)
-    t, tau = f.hours[k], np.exp(grid.log_tau)
-    fast = (1 - grid.slow)[:, None] * 2.0 ** (-t / 3.0)
-    left = fast + grid.slow[:, None] * np.exp(-((t / tau) ** grid.power[:, None]))
-    deficit = np.exp(grid.log_amplitude)[None, :, None] * left[:, None, :]
-    weight = grid.weights[:, None, None] * a[None, :, None] * b[None, None, :]
-    return weight, deficit, 1.4 * float(np.hypot(f.error[k], f.shared_error[q]))
+    f = readings.followed
+    weight = node_prior(readings.grid, PRIORS.means[q], PRIORS.spreads[q])
+    error = 1.4 * float(np.hypot(f.error[k], f.shared_error[q]))
+    return weight, node_deficits(readings.grid, f.hours[k]), error
 
 
 @pytest.mark.parametrize("step", [0.0, 1.0])
@@ -73,17 +61,38 @@ def test_forecasts_are_sums_over_the_curves(step: float) -> None:
         assert found.below[k] == pytest.approx(below, abs=1e-6)
 
 
+def test_a_larger_slow_share_foretells_larger_deficits_before_the_slow_part_ends() -> None:
+    tests = followed_of([[(6.0, 4.0, 1.0), (30.0, 2.0, 1.0)]] * 2, 0.5)
+    means, spreads = (
+        np.array([[2.0, 3.5, 0.45], [2.0, 3.5, 0.95]]),
+        np.tile([0.4, 0.5, 0.2], (2, 1)),
+    )
+    readings = Readings(tests, LEVELLED, Measurement(), DELTA, 0.0)
+    found = from_curves(readings, CurvePriors(means, spreads))
+    for name in ("below", "pit_low"):
+        less, more = getattr(found, name).reshape(2, 2)
+        assert (less > more + 0.03).all()
+    for q in range(2):
+        weight = node_prior(LEVELLED, means[q], spreads[q])
+        for k, (hour, reading) in enumerate([(6.0, 4.0), (30.0, 2.0)]):
+            deficit, error = node_deficits(LEVELLED, hour), np.hypot(1.0, 0.5)
+            low = np.sum(weight * norm.cdf(reading, deficit, error))
+            assert found.pit_low[2 * q + k] == pytest.approx(low, abs=1e-5)
+            density = np.sum(weight * norm.pdf(reading, deficit, error))
+            assert found.log_density[2 * q + k] == pytest.approx(np.log(density), abs=1e-4)
+
+
 def test_the_brier_score_gets_the_probabilities_it_always_got() -> None:
     readings = example(0.0)
     read = READ.read(readings.followed)
-    expected = probability_below(SMALL, PRIORS.means, PRIORS.spreads, read, DELTA + 0.5)
+    expected = probability_below(LEVELLED, PRIORS.means, PRIORS.spreads, read, DELTA + 0.5)
     assert np.array_equal(from_curves(readings, PRIORS).below, expected)
 
 
 def test_a_density_integrates_to_one_and_the_pit_is_its_integral() -> None:
     deficits = np.linspace(-15, 120, 4001)
     tests = followed_of([[(24.0, float(d), 1.0) for d in deficits]], 0.5)
-    found = from_curves(readings_of(tests), one_prior(1, (2.0, 3.5), (0.5, 0.6)))
+    found = from_curves(readings_of(tests), one_prior(1, (2.0, 3.5, 1.0), (0.5, 0.6, 0.1)))
     density = np.exp(found.log_density)
     assert np.trapezoid(density, deficits) == pytest.approx(1.0, abs=1e-4)
     so_far = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
@@ -95,10 +104,11 @@ def test_rounded_readings_share_out_the_whole_probability() -> None:
     whole = np.arange(-9.0, 80.0)
     tests = followed_of([[(24.0, d, 1.0) for d in whole]], 0.5)
     for found in (
-        from_curves(readings_of(tests, 1.0), one_prior(1, (2.0, 3.5), (0.5, 0.6))),
+        from_curves(readings_of(tests, 1.0), one_prior(1, (2.0, 3.5, 1.0), (0.5, 0.6, 0.1))),
         from_normal(readings_of(tests, 1.0), np.full(whole.size, 3.0), 2.0),
     ):
-        assert np.exp(found.log_density).sum() == pytest.approx(1.0, abs=1e-6)
+        # Nodes below `LEAST_PROBABILITY` are left out.
+        assert np.exp(found.log_density).sum() == pytest.approx(1.0, abs=1e-5)
         assert found.pit_high[:-1] == pytest.approx(found.pit_low[1:], abs=1e-9)
         assert np.exp(found.log_density) == pytest.approx(found.pit_high - found.pit_low, abs=1e-9)
 
@@ -117,11 +127,11 @@ def test_a_reading_that_cannot_be_is_punished_without_end_of_numbers() -> None:
     for step in (0.0, 1.0):
         readings = readings_of(tests, step)
         for found in (
-            from_curves(readings, one_prior(1, (1.0, 3.0), (0.3, 0.3))),
+            from_curves(readings, one_prior(1, (1.0, 3.0, 1.0), (0.3, 0.3, 0.1))),
             from_normal(readings, np.zeros(1), 1.0),
         ):
             assert -60 < found.log_density[0] < -40
-            assert found.pit_low[0] == pytest.approx(1.0)
+            assert found.pit_low[0] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_rounding_is_seen_in_the_readings_of_questionnaires() -> None:
@@ -138,12 +148,14 @@ def test_rounding_is_seen_in_the_readings_of_questionnaires() -> None:
 
 def test_times_are_those_of_each_prior_and_equal_ones_are_equal() -> None:
     levels = np.array([0.1, 0.5, 0.9])
-    twice = PRIORS.take(np.array([0, 1, 0, 2]))
-    found = time_quantiles(GRID, DELTA, twice, levels)
+    twice = PRIORS.take(np.array([0, 1, 0, 2, 0]))
+    twice.means[4, 2] -= 0.4  # differs in the slow share only
+    found = time_quantiles(LEVELLED, DELTA, twice, levels)
     assert np.array_equal(found[0], found[2])
-    for row in range(4):
+    assert (found[4, 1:] < found[0, 1:]).all()
+    for row in range(5):
         alone, _ = recovery_quantiles(
-            read_off(GRID, DELTA), twice.means[[row]], twice.spreads[row], no_tests(1), levels,
+            read_off(LEVELLED, DELTA), twice.means[[row]], twice.spreads[row], no_tests(1), levels,
             np.zeros((1, 0)),
         )  # fmt: skip
         assert found[row] == pytest.approx(alone[0])

@@ -4,13 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from simulated_curves import GRID, athletes, drawn_tests, one_prior
+from simulated_curves import GRID, SHARES, athletes, drawn_tests, one_prior
 
 from nmr_ml.curve import likelihood_tables
 from training.linear_curve import FURTHEST_SD, LinearCurve, fit_linear
 
 N = 600
-SLOPES, LEVEL, SPREAD = np.array([0.4, -0.25]), np.array([2.0, 3.6]), np.array([0.3, 0.35])
+#: Of the log amplitude, log tau and slow share.
+SLOPES, LEVEL = np.array([0.4, -0.25, 0.1]), np.array([2.0, 3.6, 0.7])
+SPREAD = np.array([0.3, 0.35, 0.15])
 WHO = athletes(60, 10)
 
 
@@ -21,9 +23,10 @@ def fitted() -> tuple[np.ndarray, LinearCurve]:
     z = rng.standard_normal(N)
     features = np.column_stack([50 + 10 * z, np.full(N, 3.0), np.full(N, np.nan)])
     means = LEVEL + z[:, None] * SLOPES
-    table, _ = likelihood_tables(drawn_tests(means, np.tile(SPREAD, (N, 1)), rng), GRID)
-    start = one_prior(N, (1.8, 3.8), (0.6, 0.6))
-    return features, fit_linear(features, table, GRID, start, WHO, [1e-3])
+    tests = drawn_tests(means, np.tile(SPREAD, (N, 1)), rng, hours=(1.0, 12.0, 36.0, 60.0))
+    table, _ = likelihood_tables(tests, SHARES)
+    start = one_prior(N, (1.8, 3.8, 0.6), (0.6, 0.6, 0.3))
+    return features, fit_linear(features, table, SHARES, start, WHO, [1e-3])
 
 
 @pytest.mark.statistical
@@ -35,7 +38,7 @@ def test_slopes_level_and_spread_are_found(fitted: tuple[np.ndarray, LinearCurve
 
 
 def test_what_says_nothing_weighs_nothing(fitted: tuple[np.ndarray, LinearCurve]) -> None:
-    assert fitted[1].weight[1:] == pytest.approx(np.zeros((2, 2)))
+    assert fitted[1].weight[1:] == pytest.approx(np.zeros((2, 3)))
 
 
 def test_missing_counts_as_the_median_and_extremes_as_four_deviations(
@@ -56,13 +59,33 @@ def test_noise_is_penalised_and_a_signal_is_not() -> None:
     rng = np.random.default_rng(3)
     noise = rng.standard_normal((N, 60))
     slopes = rng.normal(0, 0.12, (60, 2))
-    start, penalties = one_prior(N, (2.0, 3.6), (0.6, 0.6)), (1.0, 10_000.0)
+    start, penalties = one_prior(N, (2.0, 3.6, 1.0), (0.6, 0.6, 0.1)), (1.0, 10_000.0)
     size = []
-    for means in (np.tile(LEVEL, (N, 1)), LEVEL + noise @ slopes):
-        table, _ = likelihood_tables(drawn_tests(means, np.tile(SPREAD, (N, 1)), rng), GRID)
+    for means in (np.tile(LEVEL[:2], (N, 1)), LEVEL[:2] + noise @ slopes):
+        tests = drawn_tests(means, np.tile(SPREAD[:2], (N, 1)), rng)
+        table, _ = likelihood_tables(tests, GRID)
         curve = fit_linear(noise, table, GRID, start, WHO, penalties)
-        size.append(np.abs(curve.weight).mean())
+        assert np.array_equal(curve.weight[:, 2], np.zeros(60))  # a grid of one level
+        size.append(np.abs(curve.weight[:, :2]).mean())
     assert size[0] < 0.01
+    assert size[1] > 0.06
+
+
+@pytest.mark.statistical
+def test_a_signal_of_the_slow_share_alone_chooses_the_penalty() -> None:
+    rng = np.random.default_rng(4)
+    noise = rng.standard_normal((N, 20))
+    start, penalties = one_prior(N, tuple(LEVEL), (0.4, 0.4, 0.2)), (1.0, 10_000.0)
+    size = []
+    for slope in (0.0, 0.12):
+        means = np.tile(LEVEL, (N, 1))
+        means[:, 2] += slope * noise[:, 0]
+        tests = drawn_tests(
+            means, np.tile([0.2, 0.2, 0.05], (N, 1)), rng, hours=(1.0, 12.0, 36.0, 60.0)
+        )
+        table, _ = likelihood_tables(tests, SHARES)
+        size.append(fit_linear(noise, table, SHARES, start, WHO, penalties).weight[0, 2])
+    assert abs(size[0]) < 0.01
     assert size[1] > 0.06
 
 

@@ -10,7 +10,8 @@ from small_cohorts import followed_of
 from training.forecasts import Forecasts, Readings, from_curves
 from training.predictive import LEAST_ATHLETES, Scores, covered, pit_shares, score_forecasts
 
-MEAN, SPREAD = (2.2, 3.6), (0.5, 0.5)
+#: Curves that are slow altogether: the grid has one level of the slow share.
+MEAN, SPREAD = (2.2, 3.6, 1.0), (0.5, 0.5, 0.1)
 ATHLETES, EACH = 60, 12
 
 
@@ -20,11 +21,11 @@ def scored(step: float) -> tuple[Readings, dict[str, Forecasts], Scores]:
     right = one_prior(n, MEAN, SPREAD)
     # Of one test each: tests of an episode are not independent.
     tests = drawn_tests(
-        right.means, right.spreads, np.random.default_rng(4), step=step, hours=(30.0,)
+        right.means[:, :2], right.spreads[:, :2], np.random.default_rng(4), step=step, hours=(30.0,)
     )
     readings = readings_of(tests, step)
     said = {
-        name: from_curves(readings, one_prior(n, MEAN, (f * SPREAD[0], f * SPREAD[1])))
+        name: from_curves(readings, one_prior(n, MEAN, (f * SPREAD[0], f * SPREAD[1], SPREAD[2])))
         for name, f in (("right", 1.0), ("narrow", 0.5), ("wide", 2.0))
     }
     who = athletes(ATHLETES, EACH)
@@ -58,7 +59,7 @@ def test_the_log_score_prefers_the_truth_beyond_noise() -> None:
 
 def test_a_model_that_expects_too_little_has_a_positive_bias() -> None:
     readings, _, _ = scored(0.0)
-    low = from_curves(readings, one_prior(ATHLETES * EACH, (1.7, 3.6), SPREAD))
+    low = from_curves(readings, one_prior(ATHLETES * EACH, (1.7, 3.6, 1.0), SPREAD))
     who = athletes(ATHLETES, EACH)
     found = score_forecasts(readings, {"low": low}, who, {}, bootstrap=50, seed=0)
     assert found.pit_bias.score["low"].lower > 0.05

@@ -10,6 +10,7 @@ from small_cohorts import SPECS
 
 from nmr_ml.curve_fit import CurveFit, fit_curve
 from nmr_ml.features.contract import feature_contract
+from nmr_ml.latent import LEAST_SPREAD
 from training.baselines import DECAY, LINEAR, LOOKUP, MODALITY, OVERALL, PERSISTENCE
 from training.config import load_config
 from training.dataset import ComponentData, Facts
@@ -93,7 +94,7 @@ def test_no_baseline_sees_the_athletes_it_is_scored_on(
     held = fit.fold == 0
     tests = np.repeat(held, np.diff(data.followed.offsets))
     # Other labels of the athletes left out: what is said of them stays, what they teach does not.
-    table = np.where(held[:, None, None], fit.table[:, ::-1], fit.table)
+    table = np.where(held[:, None, None, None], fit.table[:, :, ::-1], fit.table)
     other = replace(fit, table=np.ascontiguousarray(table))
     deficit = data.followed.deficit + 9.0 * tests
     changed = replace(data, followed=with_deficits(data.followed, deficit))
@@ -111,8 +112,9 @@ def test_scores_are_split_by_what_is_known(
     assert set(scores.groups) == {"sex", "confidence", "modality"}
     assert {n: g.athletes_n for n, g in scores.groups["sex"].items()} == {"female": 12, "male": 12}
     assert scores.figures.tests_n == 3 * N
-    assert spread.shape == (2,)
-    assert (spread > 0.1).all()
+    assert spread.shape == (3,)
+    assert (spread[:2] > 0.1).all()
+    assert spread[2] >= LEAST_SPREAD[2]
     assert set(groups_of(replace(data, facts=None))) == {"modality"}
 
 
@@ -120,7 +122,7 @@ def test_late_episodes_are_scored_by_what_came_before(
     data: ComponentData, fit: CurveFit, told: HeldOut
 ) -> None:
     episodes = Labelled.of(data, fit, SPEC)
-    scores = by_time(data, episodes, fit, told, np.array([0.4, 0.4]), CONFIG)
+    scores = by_time(data, episodes, fit, told, np.array([0.4, 0.4, 0.2]), CONFIG)
     assert scores is not None
     assert scores.figures.athletes_n == ATHLETES
     assert scores.figures.tests_n == 3 * ATHLETES * 2  # weeks 8 and 9 of 10 start after 0.7
@@ -134,10 +136,10 @@ def test_what_happens_after_the_cut_teaches_nothing(
 ) -> None:
     assert data.facts is not None
     late = data.facts.closed > 0.7
-    table = np.where(late[:, None, None], fit.table[:, ::-1], fit.table)
+    table = np.where(late[:, None, None, None], fit.table[:, :, ::-1], fit.table)
     other = replace(fit, table=np.ascontiguousarray(table))
     first, second = (
-        by_time(data, Labelled.of(data, one, SPEC), one, told, np.array([0.4, 0.4]), CONFIG)
+        by_time(data, Labelled.of(data, one, SPEC), one, told, np.array([0.4, 0.4, 0.2]), CONFIG)
         for one in (fit, other)
     )
     assert first is not None
@@ -151,7 +153,7 @@ def test_without_enough_on_either_side_there_is_no_score_of_time(
     episodes = Labelled.of(data, fit, SPEC)
 
     def scores(config: object = CONFIG, some: ComponentData = data) -> object:
-        return by_time(some, episodes, fit, told, np.array([0.4, 0.4]), config)  # type: ignore[arg-type]
+        return by_time(some, episodes, fit, told, np.array([0.4, 0.4, 0.2]), config)  # type: ignore[arg-type]
 
     assert scores(CONFIG.model_copy(update={"held_out_time": None})) is None
     assert scores(CONFIG.model_copy(update={"least_episodes": 1000})) is None

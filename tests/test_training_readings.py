@@ -136,7 +136,7 @@ def test_an_episode_without_a_held_out_curve_expects_nothing(
 def test_held_out_curves_are_found_by_athlete_episode_and_landmark(sim_cohort: Cohort) -> None:
     data = component_data(sim_cohort, SPECS, LANDMARKS)
     part = data["power"]
-    means = np.arange(2.0 * len(part.X)).reshape(-1, 2)
+    means = np.arange(3.0 * len(part.X)).reshape(-1, 3)
     found = held_out_curves([part], means)
     assert len(found) == len(part.X)
     row = 17

@@ -55,7 +55,7 @@ class FittedComponent:
     credit : mapping of feature group to Credit
     figures : mapping of str to float
         Rounds, spreads, evidence, weight of the curve shapes at the edge of their grid.
-    held_out_means : float64 array, shape (n_rows, 2)
+    held_out_means : float64 array, shape (n_rows, 3)
         Prior means of each row's curve from the fold without its athlete.
     """
 

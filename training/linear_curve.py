@@ -136,6 +136,7 @@ def _best_penalty(Z: Floats, target: Floats, athlete: Objects, penalties: Sequen
         return penalties[0]
     fold = athlete_folds(athlete, FOLDS, seed=0)
     loss = np.zeros(len(penalties))
+    unit = np.maximum(target.var(axis=0), 1e-12)  # on a grid of one level no share differs
     for k in np.unique(fold):
         train, held = fold != k, fold == k
         if not train.any():  # one athlete cannot be left out
@@ -145,5 +146,5 @@ def _best_penalty(Z: Floats, target: Floats, athlete: Objects, penalties: Sequen
         for i, penalty in enumerate(penalties):
             weight = ridge.weight(target[train] - level, penalty)
             error = target[held] - level - (Z[held] - middle) @ weight
-            loss[i] += np.sum(error**2 / target.var(axis=0))
+            loss[i] += np.sum(error**2 / unit)
     return penalties[int(np.argmin(loss))]

@@ -14,6 +14,7 @@ from nmr_ml.folds import athlete_folds
 from nmr_ml.history import NEVER_S, build_history
 from nmr_ml.inputs import model_inputs
 from nmr_ml.labels import followed_tests, tests_between
+from nmr_ml.latent import OUTPUTS
 from nmr_ml.reading import (
     STEPS,
     Basis,
@@ -206,11 +207,11 @@ def reading_data(
     who = np.array([f"{cohort.name}/{a}" for a in history.athlete_ids], object)[queries.athlete]
     ids = episodes.ids[queries.episode]
     landmark_s = queries.as_of_s - queries.clock_start_s
-    unknown = np.full(2, np.nan)
+    unknown = np.full(OUTPUTS, np.nan)
     prior = [means.get(key, unknown) for key in zip(who, ids, landmark_s.tolist(), strict=True)]
     seen = followed_tests(history, asked, specs).take(query)
     expected = expected_readings(
-        model, np.array(prior, np.float64).reshape(-1, 2), history, queries, specs, seen, at_s
+        model, np.array(prior, np.float64).reshape(-1, OUTPUTS), history, queries, specs, seen, at_s
     )
     X = model_inputs(history, asked, specs)[query]
     basis = reading_basis(history, queries, specs, X, expected, at_s)
