@@ -34,6 +34,10 @@ LAST_H = 1344.0
 SLOW_SHARES = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 #: Exponents of the slow part that are tried; the first and last are to be avoided.
 POWERS = (0.5, 0.7, 1.0, 1.4, 2.2, 3.0, 4.5)
+#: The log of the power, before any test: around 1.2, half as much again either way. Where tests are
+#: few or noisy the weights stay near; started from equal ones, heavy tails kept theirs, and with
+#: tests of 4 % the CRPS of new athletes was 2 % higher (seed 9012).
+POWER_CENTRE, POWER_SPREAD = 1.2, 0.5
 #: Logs of likelihoods that a float32 cannot hold beside 1.
 LEAST_LOG = -88.0
 #: Every node keeps this weight, so that a prior and tests that contradict it utterly still meet.
@@ -78,19 +82,19 @@ class CurveGrid:
 
 
 def curve_grid(typical_error: float, *, amplitudes: int = 30, taus: int = 30) -> CurveGrid:
-    """Return the full grid, one mixture of all shapes with equal weights.
+    """Return the full grid, one mixture of all shapes, as likely as they are before any test.
 
     Amplitudes reach from a twentieth of the `typical_error` of one test, which no number of tests
     tells from none, to thirty of them; time constants from 2 h to 500 h.
     """
-    slow, power = np.meshgrid(SLOW_SHARES, POWERS, indexing="ij")
-    n = slow.size
+    slow, power = (axis.ravel() for axis in np.meshgrid(SLOW_SHARES, POWERS, indexing="ij"))
+    weight = np.exp(-0.5 * (np.log(power / POWER_CENTRE) / POWER_SPREAD) ** 2)
     return CurveGrid.mixed(
         np.linspace(np.log(typical_error / 20), np.log(typical_error * 30), amplitudes),
         np.linspace(np.log(2.0), np.log(500.0), taus),
-        slow.ravel(),
-        power.ravel(),
-        np.full(n, 1.0 / n),
+        slow,
+        power,
+        weight / weight.sum(),
     )
 
 
