@@ -131,7 +131,7 @@ class Offsets:
         Spread of the athlete's episodes around them.
     shared_mean, shared_spread : float64 arrays, shape (n,)
         Of the error of the query's rested baseline, in its standard errors: 0 and 1 where no
-        earlier episode has the same baseline.
+        earlier episode's baseline shares a test with it.
     episodes_n : int64 array, shape (n,)
         Earlier episodes that were looked at.
     """

@@ -34,7 +34,7 @@ LAST_H = 1344.0
 SLOW_SHARES = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 #: Exponents of the slow part that are tried; the first and last are to be avoided.
 POWERS = (0.5, 0.7, 1.0, 1.4, 2.2, 3.0, 4.5)
-#: The log of the power, before any test: around 1.2, half as much again either way. Where tests are
+#: The power, before any test: around 1.2, this spread of its log either way. Where tests are
 #: few or noisy the weights stay near; started from equal ones, heavy tails kept theirs, and with
 #: tests of 4 % the CRPS of new athletes was 2 % higher (seed 9012).
 POWER_CENTRE, POWER_SPREAD = 1.2, 0.5
