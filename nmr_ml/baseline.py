@@ -43,7 +43,8 @@ LEAST_REST_S = min(REST_S.values())
 #: Bins of the hours from the last loading session to a rested test, and what stands for each.
 REST_EDGES_H = np.array([48.0, 72.0, 96.0, 120.0, 168.0, 336.0])
 REST_H = np.array([42.0, 60.0, 84.0, 108.0, 144.0, 240.0, np.inf])
-TYPICAL_REST_H = 84.0
+#: Where most rested tests of power lie among them.
+TYPICAL_REST = 2
 #: Local hour at which performance peaks: late in the afternoon (domain.md §1.2 gives jumps 2-4 %
 #: more then than in the morning).
 PEAK_H = 17.0
@@ -66,8 +67,8 @@ class Baselines:
         Times of them, the newest first, then `NO_TEST_S`; with athlete and test they say which
         baselines share how much of their error.
     rest : float64 array, shape (n_queries, len(REST_H))
-        Share of them that were taken so long after the last loading session, whether or not they
-        are declared as rested; before the first session on record none of them.
+        Share of them that were taken so long after the last loading session; those declared as
+        rested sooner count as just rested, those from before the first session on record not.
     daytime : float64 array
         Mean of their `daytime_of`; NaN where the hour of one is not known.
     """
@@ -250,7 +251,9 @@ def rested_baseline(
             taken_s[n], hours = t.at_s[i], hours + t.daytime[i]
             total, variance, n = total + t.value[i], variance + t.variance[i], n + 1
             if since_s >= 0:
-                rest[np.searchsorted(REST_EDGES_H, since_s / 3600.0, side="right")] += 1.0
+                # Declared as rested sooner, it holds no more than one that rested by the clock.
+                rested_h = max(since_s, rest_s) / 3600.0
+                rest[np.searchsorted(REST_EDGES_H, rested_h, side="right")] += 1.0
         i -= 1
     rest /= max(n, 1)
     if n < NEEDED_TESTS:

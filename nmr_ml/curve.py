@@ -189,6 +189,17 @@ def remaining(t_h: float, tau_h: float, slow: float, power: float) -> float:
 
 
 @njit(cache=True, nogil=True)
+def remaining_shares(hours: Floats, log_tau: Floats, slow: Floats, power: Floats) -> Floats:
+    """Return `remaining` at each of `hours` for every shape and tau, shape (n_hours, n_s, n_b)."""
+    left = np.empty((hours.size, slow.size, log_tau.size))
+    for h in range(hours.size):
+        for s in range(slow.size):
+            for j in range(log_tau.size):
+                left[h, s, j] = remaining(hours[h], np.exp(log_tau[j]), slow[s], power[s])
+    return left
+
+
+@njit(cache=True, nogil=True)
 def shape_loglik(
     hours: Floats, deficit: Floats, error: Floats, shared: float,
     log_amplitude: Floats, log_tau: Floats, slow: float, power: float, out: Floats,

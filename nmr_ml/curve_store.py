@@ -50,4 +50,6 @@ def read_curve(
     stored = dict(entry["grid"])
     level = np.array(stored.pop("level"), np.int64)
     grid = CurveGrid(**{name: np.array(v, np.float64) for name, v in stored.items()}, level=level)
-    return curve, grid, Measurement(**entry["measurement"])
+    read = entry["measurement"]
+    measurement = Measurement(float(read["error_scale"]), tuple(read["residual_deficit"]))
+    return curve, grid, measurement

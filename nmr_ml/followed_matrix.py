@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.baseline import REST_H, TYPICAL_REST_H, Baselines
+from nmr_ml.baseline import REST_H, TYPICAL_REST, Baselines
 from nmr_ml.errors import DataError
 from nmr_ml.labels import Followed
 
@@ -72,6 +72,7 @@ def followed_of_matrix(target: Floats) -> Followed:
         if times := int(np.count_nonzero(wrong)):
             raise target_error(f"y holds {what} ({times} times)")
     offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64)
-    rest = np.tile(np.float64(REST_H == TYPICAL_REST_H), (n, 1))
+    rest = np.zeros((n, REST_H.size))
+    rest[:, TYPICAL_REST] = 1.0
     baselines = replace(Baselines.unknown(n), rest=rest)
     return Followed(offsets, hours, deficit, error, np.array(shared), baselines)

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.curve import by_share, coarse, keep_shapes, likelihood_tables, shape_evidence
+from nmr_ml.curve import (
+    by_share,
+    coarse,
+    keep_shapes,
+    likelihood_tables,
+    remaining_shares,
+    shape_evidence,
+)
 from nmr_ml.latent import OUTPUTS, CurveTarget
+from nmr_ml.squarem import climb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
 PSEUDO_EPISODES = 20.0
 #: Below these spreads a normal falls between the nodes of the grid.
 LEAST_SPREAD = np.array([0.15, 0.15, 0.1])
+#: Cycles of a fit from afar; most are over sooner.
+CYCLES = 12
 #: Shapes with less than this share of the evidence are dropped from a mixture.
 LEAST_SHAPE = 0.04
 #: Powers with less than this probability, given the slow share, are dropped; and the weight that
@@ -62,8 +72,9 @@ def node_probabilities(nodes: Floats, mean: Floats, spread: Floats) -> Floats:
 
 
 def fit_population(
-    table: NDArray[np.float32], top: Floats, grid: CurveGrid, group: Ints, *, rounds: int = 40
-) -> Population:
+    table: NDArray[np.float32], top: Floats, grid: CurveGrid, group: Ints, *,
+    cycles: int = CYCLES, start: Population | None = None,
+) -> Population:  # fmt: skip
     """Fit group means and spreads by expectation maximisation, groups pulled to the pooled mean.
 
     Parameters
@@ -72,23 +83,46 @@ def fit_population(
         From `nmr_ml.curve.likelihood_tables`.
     group : int64 array, shape (n,)
         ``0 … n_groups - 1``.
+    cycles : int
+        At most so many of `nmr_ml.squarem.climb`.
+    start : Population or None
+        Of the same groups, fitted to much the same tests.
     """
     n_groups = int(group.max()) + 1
     count = np.bincount(group, minlength=n_groups)[:, None] + PSEUDO_EPISODES
-    start = [np.median(grid.log_amplitude), np.log(30.0), np.median(grid.share)]
-    mean, spread = np.tile(start, (n_groups, 1)), np.tile([1.0, 1.0, 0.25], (n_groups, 1))
     target = CurveTarget(grid, table, np.arange(group.size), np.ones(group.size))
-    evidence = -np.inf
-    for _ in range(rounds):
+
+    def step(at: Floats) -> tuple[Floats, float]:
+        mean, spread = _in_range(at, grid)
         found, centre, variance = target.moments(mean[group], spread[group])
-        evidence = float(np.mean(top + found))
         mean = (_summed(centre, group, n_groups) + PSEUDO_EPISODES * centre.mean(axis=0)) / count
         around = (centre - mean[group]) ** 2 + variance
         pooled = PSEUDO_EPISODES * around.mean(axis=0)
-        spread = np.maximum(
-            np.sqrt((_summed(around, group, n_groups) + pooled) / count), LEAST_SPREAD
-        )
-    return Population(mean, spread, evidence)
+        square = (_summed(around, group, n_groups) + pooled) / count
+        square = np.maximum(square, LEAST_SPREAD**2)
+        return np.stack([mean, 0.5 * np.log(square)]), float(np.mean(top + found))
+
+    at = climb(step, _starting(grid, n_groups, start), cycles=cycles)
+    mean, spread = _in_range(at, grid)
+    return Population(mean, spread, step(at)[1])
+
+
+def _starting(grid: CurveGrid, n_groups: int, start: Population | None) -> Floats:
+    """Return means and logs of spreads that a fit starts from, shape (2, n_groups, 3)."""
+    if start is not None:
+        return np.stack([start.mean, np.log(start.spread)])
+    mean = [np.median(grid.log_amplitude), np.log(30.0), np.median(grid.share)]
+    both = np.array([mean, np.log([1.0, 1.0, 0.25])])
+    return np.tile(both[:, None, :], (1, n_groups, 1))
+
+
+def _in_range(at: Floats, grid: CurveGrid) -> tuple[Floats, Floats]:
+    """Return means on the grid, and spreads neither below `LEAST_SPREAD` nor wider than it."""
+    axes = (grid.log_amplitude, grid.log_tau, grid.share)
+    low, high = (np.array([axis[end] for axis in axes]) for end in (0, -1))
+    widest = np.maximum(high - low, LEAST_SPREAD)
+    mean, log_spread = np.clip(at[0], low, high), np.clip(at[1], np.log(LEAST_SPREAD), np.log(widest))
+    return mean, np.exp(log_spread)
 
 
 def _summed(values: Floats, group: Ints, n_groups: int) -> Floats:
@@ -96,6 +130,25 @@ def _summed(values: Floats, group: Ints, n_groups: int) -> Floats:
     return np.column_stack(
         [np.bincount(group, values[:, axis], n_groups) for axis in range(OUTPUTS)]
     )
+
+
+def mean_deficit(population: Population, grid: CurveGrid, count: Ints, hours: Floats) -> Floats:
+    """Return the mean deficit of all episodes at each of `hours`, shape (n_hours,).
+
+    Parameters
+    ----------
+    count : int64 array, shape (n_groups,)
+        Episodes of each group.
+    """
+    left = remaining_shares(hours, grid.log_tau, grid.slow, grid.power)
+    amplitude, tau, share = (
+        node_probabilities(nodes, population.mean[:, axis], population.spread[:, axis])
+        for axis, nodes in enumerate((grid.log_amplitude, grid.log_tau, grid.share))
+    )
+    by_shape = np.einsum("gb,hsb->ghs", tau, left)
+    mean_share = np.einsum("gs,ghs->gh", share[:, grid.level] * grid.weights, by_shape)
+    mean = (amplitude @ np.exp(grid.log_amplitude))[:, None] * mean_share
+    return np.asarray(np.average(mean, axis=0, weights=count))
 
 
 def choose_shapes(followed: Followed, grid: CurveGrid, *, seed: int) -> CurveGrid:
@@ -109,7 +162,7 @@ def choose_powers(followed: Followed, grid: CurveGrid, *, seed: int) -> CurveGri
     return by_share(grid, weights, pseudo=PSEUDO_SHARE, at_least=LEAST_POWER)
 
 
-def shape_weights(followed: Followed, grid: CurveGrid, *, seed: int, rounds: int = 100) -> Floats:
+def shape_weights(followed: Followed, grid: CurveGrid, *, seed: int) -> Floats:
     """Return the weight of each shape of the mixture `grid` by its evidence, shape (n_s,).
 
     Weights, and the population's mean and spread, are fitted in turn by expectation maximisation
@@ -135,13 +188,20 @@ def shape_weights(followed: Followed, grid: CurveGrid, *, seed: int, rounds: int
             some.offsets, some.hours, some.deficit, some.error, some.shared_error,
             nodes.log_amplitude, nodes.log_tau, nodes.slow, nodes.power, prior_a, prior_b,
         )  # fmt: skip
-        weights = _reweighted(evidence, weights, rounds)
+        weights = _reweighted(evidence, weights)
     return weights
 
 
-def _reweighted(evidence: Floats, weights: Floats, rounds: int) -> Floats:
-    relative = np.exp(evidence - evidence.max(axis=1, keepdims=True))
-    for _ in range(rounds):
-        share = relative * weights
-        weights = (share / share.sum(axis=1, keepdims=True)).mean(axis=0)
-    return weights
+def _reweighted(evidence: Floats, weights: Floats) -> Floats:
+    """Return the weights of the shapes that make `evidence` (n, n_s) largest."""
+    highest = evidence.max(axis=1, keepdims=True)
+    relative = np.exp(evidence - highest)
+
+    def step(at: Floats) -> tuple[Floats, float]:
+        now = np.maximum(at, 0.0) / np.maximum(at, 0.0).sum()
+        share = relative * now
+        total = share.sum(axis=1, keepdims=True)
+        return (share / total).mean(axis=0), float(np.log(total).mean())
+
+    found = np.maximum(climb(step, weights, cycles=CYCLES), 0.0)
+    return np.asarray(found / found.sum())

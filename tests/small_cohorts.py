@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from feature_cohorts import cohort
 
-from nmr_ml.baseline import KEPT_TESTS, REST_H, TYPICAL_REST_H, Baselines
+from nmr_ml.baseline import KEPT_TESTS, REST_H, TYPICAL_REST, Baselines
 from nmr_ml.history import History, build_history
 from nmr_ml.labels import Followed
 from nmr_ml.testspec import shipped_testspecs
@@ -112,7 +112,8 @@ def followed_of(
     ones = np.ones(n)
     offsets = np.concatenate([[0], np.cumsum([len(tests) for tests in episodes])])
     taken_s = np.tile(-86_400 * np.arange(KEPT_TESTS), (n, 1))  # one baseline for all
-    rest = np.tile(np.float64(REST_H == TYPICAL_REST_H), (n, 1))
+    rest = np.zeros((n, REST_H.size))
+    rest[:, TYPICAL_REST] = 1.0
     baselines = Baselines(
         ones * 40.0, ones * 0.4, np.full(n, KEPT_TESTS), taken_s, rest, ones * 0.0
     )

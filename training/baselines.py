@@ -38,7 +38,7 @@ PERSISTENCE = "persistence"
 ANY = "*"
 #: A modality with fewer episodes is looked up by load among all of them.
 LEAST_LOOKUP = 60
-LOOKUP_ROUNDS = 20
+LOOKUP_CYCLES = 20
 #: Ridge penalties that the linear model chooses from, in episodes.
 PENALTIES = (10.0, 100.0, 1000.0, 10_000.0)
 #: Enough to keep a load that is the same everywhere from dividing by zero.
@@ -237,12 +237,12 @@ def _by_load(starts: Starts, table: Table, top: Floats, grid: CurveGrid) -> dict
     frequent = names[counts >= LEAST_LOOKUP].tolist()
     cuts = {ANY: _cuts(load), **{n: _cuts(load[modality == n]) for n in frequent}}
     third = np.digitize(load, cuts[ANY])
-    overall = fit_population(table, top, grid, third, rounds=LOOKUP_ROUNDS)
+    overall = fit_population(table, top, grid, third, cycles=LOOKUP_CYCLES)
     group = third.copy()  # what is not frequent stays with the thirds of all sessions
     for i, name in enumerate(frequent, start=1):
         of_name = modality == name
         group[of_name] = 3 * i + np.digitize(load[of_name], cuts[name])
-    fitted = fit_population(table, top, grid, group, rounds=LOOKUP_ROUNDS)
+    fitted = fit_population(table, top, grid, group, cycles=LOOKUP_CYCLES)
     found = {ANY: _thirds(cuts[ANY], overall, 0)}
     return found | {n: _thirds(cuts[n], fitted, 3 * i) for i, n in enumerate(frequent, start=1)}
 
