@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.baseline import TYPICAL_REST
 from nmr_ml.curve import (
     LAST_H,
     CurveGrid,
@@ -15,7 +16,6 @@ from nmr_ml.curve import (
     likelihood_tables,
     node_recovery_hours,
 )
-from nmr_ml.baseline import TYPICAL_REST
 from nmr_ml.folds import athlete_folds
 from nmr_ml.latent import CurveTarget, fit_boosted_curve
 from nmr_ml.measurement import Measurement, profile_measurement
@@ -86,7 +86,7 @@ class CurveFit:
             "spread_slow_share": float(fit.model.spread[2]),
             "held_out_evidence_gain": fit.evidence - fit.null_evidence,
             "error_scale": self.measurement.error_scale,
-            "residual_deficit": self.measurement.residual_deficit[TYPICAL_REST],
+            "residual_deficit_84_h": self.measurement.residual_deficit[TYPICAL_REST],
             "population_evidence": self.population.evidence,
             "curve_shapes": float(grid.slow.size),
             "curve_weight_at_edge": edge_weight(grid, shares[0]),

@@ -411,7 +411,7 @@ def refine_spread(
 
 
 def _wide_enough(log_spread: Floats) -> Floats:
-    return np.maximum(np.exp(np.minimum(log_spread, MOST_LOG_SPREAD)), LEAST_SPREAD)
+    return np.asarray(np.maximum(np.exp(np.minimum(log_spread, MOST_LOG_SPREAD)), LEAST_SPREAD))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,9 @@ PRIOR_LOG_SCALE = 0.25
 DISAGREES = 1.2
 #: Episodes that are looked at; more move the peaks by less than their own width.
 EPISODES = 3000
-#: Passes from curves to what rested tests hold of them and back; each moves a quarter as far as the
-#: one before.
+#: Passes from curves to what rested tests hold of them and back. Each moves a quarter to a third as
+#: far as the one before where baselines have rested as those of cohorts have; where all are taken
+#: soon after a session the fixed point is badly determined, and four passes stay short of it.
 PASSES = 4
 #: Cycles of a fit that starts from one of much the same tests.
 _CYCLES = 4

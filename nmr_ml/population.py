@@ -121,7 +121,10 @@ def _in_range(at: Floats, grid: CurveGrid) -> tuple[Floats, Floats]:
     axes = (grid.log_amplitude, grid.log_tau, grid.share)
     low, high = (np.array([axis[end] for axis in axes]) for end in (0, -1))
     widest = np.maximum(high - low, LEAST_SPREAD)
-    mean, log_spread = np.clip(at[0], low, high), np.clip(at[1], np.log(LEAST_SPREAD), np.log(widest))
+    mean, log_spread = (
+        np.clip(at[0], low, high),
+        np.clip(at[1], np.log(LEAST_SPREAD), np.log(widest)),
+    )
     return mean, np.exp(log_spread)
 
 

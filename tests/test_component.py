@@ -8,6 +8,7 @@ import pytest
 from small_cohorts import followed_of
 
 from nmr_ml.adaptation import Offsets
+from nmr_ml.baseline import REST_H
 from nmr_ml.calibration import DISCREPANCY, EVERYONE, Calibration, Correction
 from nmr_ml.clearance import LEVELS as CLEARANCE_LEVELS
 from nmr_ml.clearance import Clearance
@@ -69,14 +70,18 @@ def test_answers_have_a_row_for_each_query(fitted: Fitted) -> None:
     assert np.array_equal(found.probability, chances)
 
 
+#: What every rested test holds, however long ago.
+HELD = Measurement(1.0, (2.0,) * REST_H.size)
+
+
 def test_tests_count_from_above_what_the_baselines_still_hold(fitted: Fitted) -> None:
     model, table, X = fitted
     seen, none = followed_of([[(24.0, 3.0, 1.0)]]), np.zeros((1, 0))
     hours = [
         answer(prior(replace(model, measurement=reading), X[:1], tests), table, none).recovery
         for reading, tests in (
-            (Measurement(), Measurement(1.0, 2.0).read(seen)),
-            (Measurement(1.0, 2.0), seen),
+            (Measurement(), HELD.read(seen)),
+            (HELD, seen),
             (Measurement(), seen),
         )
     ]
@@ -163,7 +168,7 @@ def test_the_prior_is_the_trees_moved_by_the_athlete_and_corrected_by_the_group(
     spread = np.hypot(model.offsets.within, [0.05, 0.06, 0.0])
     assert found.means == pytest.approx(means + np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0]]))
     spreads = np.array([spread * [1.5, 1.5, 1.0], spread])
-    spreads[:, 1] = np.hypot(spreads[:, 1], DISCREPANCY)
+    spreads = np.hypot(spreads, DISCREPANCY)
     assert found.spreads == pytest.approx(spreads)
     assert (found.spreads[:, 2] == model.offsets.within[2]).all()  # not corrected
     assert found.calibrated.tolist() == [True, False]

@@ -204,9 +204,9 @@ def test_on_a_mixture_nothing_pulls_at_the_share() -> None:
 @pytest.mark.statistical
 def test_the_spread_of_episodes_around_known_means_is_recovered() -> None:
     _, data, mean, spread = drawn(900)
-    found, evidence = refine_spread(data, mean, np.array([1.0, 1.0, 0.5]), rounds=80)
+    found, evidence = refine_spread(data, mean, np.array([1.0, 1.0, 0.5]))
     assert found == pytest.approx(spread, abs=0.1)
-    _, at_start = refine_spread(data, mean, np.array([1.0, 1.0, 0.5]), rounds=0)
+    _, at_start = refine_spread(data, mean, np.array([1.0, 1.0, 0.5]), cycles=0)
     assert evidence > at_start
 
 

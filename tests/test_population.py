@@ -85,12 +85,13 @@ def test_the_mean_and_spread_behind_noisy_tests_are_recovered() -> None:
     followed = simulated(mean, spread, group)
     grid = grid_of([1.0], [1.0])
     table, top = likelihood_tables(followed, grid)
-    found = fit_population(table, top, grid, group, rounds=80)
+    found = fit_population(table, top, grid, group)
     # Standard errors of the means are about 0.015 and 0.02, of the spreads twice that.
     assert found.mean[0, :2] == pytest.approx(mean[0], abs=0.08)
     assert found.spread[0, :2] == pytest.approx(spread[0], abs=0.12)
     # Of a grid of one level there is nothing to find.
-    assert (found.mean[0, 2], found.spread[0, 2]) == (grid.share[0], LEAST_SPREAD[2])
+    assert found.mean[0, 2] == grid.share[0]
+    assert found.spread[0, 2] == pytest.approx(LEAST_SPREAD[2])
 
 
 @pytest.mark.statistical
@@ -112,19 +113,17 @@ def test_groups_are_told_apart_and_small_ones_pulled_to_the_rest() -> None:
     assert both.evidence > one.evidence + 0.1
 
 
-def test_one_step_of_the_fit_is_that_of_sums_over_every_node() -> None:
+def test_where_the_fit_ends_sums_over_every_node_move_nothing() -> None:
     rng = np.random.default_rng(9)
     tests = [[(h, float(rng.normal(5, 4)), 2.0) for h in (2.0, 20.0, 50.0)] for _ in range(7)]
     table, top = likelihood_tables(followed_of(tests), LEVELLED)
     group = np.array([0, 1, 1, 0, 1, 1, 0])
-    found = fit_population(table, top, LEVELLED, group, rounds=1)
+    found = fit_population(table, top, LEVELLED, group, cycles=200)
     start, axes = [], (LEVELLED.log_amplitude, LEVELLED.log_tau, LEVELLED.share)
     # A level's shapes are mixed in the table, so the nodes of the sum are its levels.
     levels = CurveGrid(*axes, np.zeros(3), np.zeros(3), np.arange(3), np.ones(3))
-    first = [np.median(axes[0]), np.log(30.0), np.median(axes[2])]
-    prior = node_prior(levels, first, [1.0, 1.0, 0.25])
-    for one, height in zip(table, top, strict=True):
-        joint = one.astype(np.float64) * prior
+    for one, height, k in zip(table, top, group, strict=True):
+        joint = one.astype(np.float64) * node_prior(levels, found.mean[k], found.spread[k])
         p = joint / joint.sum()
         margins = (p.sum(axis=(0, 2)), p.sum(axis=(0, 1)), p.sum(axis=(1, 2)))
         centre = [m @ nodes for m, nodes in zip(margins, axes, strict=True)]

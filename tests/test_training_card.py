@@ -9,6 +9,7 @@ from simulated_curves import athletes, readings_of
 from small_cohorts import followed_of
 from test_training_gate import BAD, GOOD, WEAK, card
 
+from nmr_ml.baseline import TYPICAL_REST
 from training.card import beats_baseline, brier_json, scores_json
 from training.forecasts import Forecasts
 from training.predictive import score_forecasts
@@ -86,7 +87,8 @@ def test_the_card_of_a_bundle_says_what_it_is_for_and_how_good(bundle: Bundle) -
         assert component["index_test"] == model.index_test
         assert component["figures"]["athletes"] == model.athletes_n
         assert component["figures"]["episodes"] == model.episodes_n
-        assert component["figures"]["residual_deficit"] == model.measurement.residual_deficit
+        held = model.measurement.residual_deficit[TYPICAL_REST]
+        assert component["figures"]["residual_deficit_84_h"] == held > 0
         brier, scores = component["held_out_brier"], component["held_out"]
         assert scores["tests_n"] >= brier["tests_n"] > 0
         assert set(brier["score"]) == METHODS

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from simulated_curves import DELTA, one_prior, readings_of, with_deficits
 from small_cohorts import SPECS, followed_of
 
+from nmr_ml.baseline import REST_H
 from nmr_ml.labels import no_tests
 from nmr_ml.measurement import Measurement
 from nmr_ml.posterior import probability_below, read_off, recovery_quantiles
@@ -22,7 +23,7 @@ from training.forecasts import (
     time_quantiles,
 )  # fmt: skip
 
-READ = Measurement(error_scale=1.4, residual_deficit=0.5)
+READ = Measurement(1.4, (0.5,) * REST_H.size)
 PRIORS = CurvePriors(
     np.array([[1.5, 3.4, 0.9], [2.0, 4.0, 0.7], [0.5, 2.5, 0.5]]),
     np.array([[0.5, 0.6, 0.2], [0.4, 0.9, 0.3], [0.8, 0.5, 0.15]]),
