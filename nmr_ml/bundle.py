@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-FORMAT = 3
+FORMAT = 4
 MODEL_NAME = "nmr"
 MANIFEST = "manifest.json"
 TREES_OF_ABSENCES = "availability.lgb.txt"
@@ -91,6 +91,12 @@ class Bundle:
     def model_version(self) -> str:
         """Same as `version`."""
         return self.version
+
+    @property
+    def other_tests(self) -> tuple[str, ...]:
+        """Tests beside the index tests that inform a component."""
+        told = {name for model in self.components.values() for name in model.measurement.told}
+        return tuple(sorted(told))
 
     @property
     def contract_hash(self) -> str:

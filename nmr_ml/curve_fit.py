@@ -18,7 +18,7 @@ from nmr_ml.curve import (
 )
 from nmr_ml.folds import athlete_folds
 from nmr_ml.latent import CurveTarget, fit_boosted_curve
-from nmr_ml.measurement import Measurement, profile_measurement
+from nmr_ml.measurement import Measurement, profile_family, profile_measurement
 from nmr_ml.population import (
     choose_powers,
     choose_shapes,
@@ -115,7 +115,7 @@ def fit_curve(
         Of the features.
     """
     seed = settings.seed
-    grid, measurement = _family(followed, group, seed)
+    grid, measurement = _family(followed, group, athlete, seed)
     table, top = likelihood_tables(measurement.read(followed), grid)
     return _boost(X, row_episode, table, top, grid, measurement, athlete, settings, names)
 
@@ -164,16 +164,19 @@ def time_tables(hours: Floats, grid: CurveGrid, delta: float) -> NDArray[np.floa
     return np.maximum(table, np.float32(LEAST_TIME_LIKELIHOOD))
 
 
-def _family(followed: Followed, group: Objects, seed: int) -> tuple[CurveGrid, Measurement]:
+def _family(
+    followed: Followed, group: Objects, athlete: Objects, seed: int
+) -> tuple[CurveGrid, Measurement]:
     """Return the curve shapes and the reading of the tests that the tests speak for.
 
     Each is fitted given the other, shapes last. While tests are read, one mixture of shapes stands
     for all episodes; then each episode has a slow share of its own.
     """
     full = curve_grid(float(np.median(followed.error)))
-    grid = choose_shapes(followed, full, seed=seed)
+    grid = choose_shapes(followed.alone(), full, seed=seed)
     codes = np.unique(group.astype(str), return_inverse=True)[1].astype(np.int64)
     measurement = profile_measurement(followed, grid, codes, seed=seed)
+    measurement = profile_family(measurement, followed, grid, codes, athlete)
     return choose_powers(measurement.read(followed), full, seed=seed), measurement
 
 

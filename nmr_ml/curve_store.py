@@ -9,6 +9,7 @@ import lightgbm as lgb
 import numpy as np
 
 from nmr_ml.curve import CurveGrid
+from nmr_ml.family_scale import FamilyScale
 from nmr_ml.latent import BoostedCurve
 from nmr_ml.measurement import Measurement
 
@@ -51,5 +52,9 @@ def read_curve(
     level = np.array(stored.pop("level"), np.int64)
     grid = CurveGrid(**{name: np.array(v, np.float64) for name, v in stored.items()}, level=level)
     read = entry["measurement"]
-    measurement = Measurement(float(read["error_scale"]), tuple(read["residual_deficit"]))
+    measurement = Measurement(
+        float(read["error_scale"]),
+        tuple(read["residual_deficit"]),
+        {name: FamilyScale(**scale) for name, scale in read["family"].items()},
+    )
     return curve, grid, measurement

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Objects = NDArray[np.object_]
 
-FORMAT = 2
+FORMAT = 3
 ENTRY = "estimator.json"
 STEM = "curve"
 #: What scikit-learn calls a target that it should not look at.

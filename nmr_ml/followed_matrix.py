@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.baseline import REST_H, TYPICAL_REST, Baselines
+from nmr_ml.baseline import Baselines
 from nmr_ml.errors import DataError
 from nmr_ml.labels import Followed
 
@@ -41,7 +40,8 @@ def test_matrix(followed: Followed) -> Floats:
     -------
     float64 array, shape (n, 1 + 3 k)
         The standard error of the baseline, then (hours, deficit, typical error) of each test in
-        order of time, NaN after the last; k is the most tests that an episode has.
+        order of time, NaN after the last; k is the most tests that an episode has. How long the
+        baselines had rested is not in it, so they count as fully rested.
     """
     counts = np.diff(followed.offsets)
     n = len(followed)
@@ -72,7 +72,4 @@ def followed_of_matrix(target: Floats) -> Followed:
         if times := int(np.count_nonzero(wrong)):
             raise target_error(f"y holds {what} ({times} times)")
     offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64)
-    rest = np.zeros((n, REST_H.size))
-    rest[:, TYPICAL_REST] = 1.0
-    baselines = replace(Baselines.unknown(n), rest=rest)
-    return Followed(offsets, hours, deficit, error, np.array(shared), baselines)
+    return Followed(offsets, hours, deficit, error, np.array(shared), Baselines.unknown(n))

@@ -9,7 +9,7 @@ or a midpoint made here would be wrong more often than right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +17,10 @@ from numba import njit
 
 from nmr_ml.baseline import Baselines, daytime_of, rested_baselines, test_errors
 from nmr_ml.episodes import HORIZON_S, next_loading_s
+from nmr_ml.family import FamilyTests
 from nmr_ml.history import NEVER_S
 from nmr_ml.reasons import Censor, NoLabel
+from nmr_ml.sorted_rows import ragged_rows
 from nmr_ml.testspec import COMPONENTS
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class Followed:
         Standard error of the baseline, which all tests of the episode share, on the same scale.
     baselines : Baselines
         The rested baselines the deficits are measured from.
+    family : FamilyTests or None
+        The episode's other tests of the family, as far as they were asked for.
     """
 
     offsets: Ints
@@ -62,6 +66,7 @@ class Followed:
     error: Floats
     shared_error: Floats
     baselines: Baselines
+    family: FamilyTests | None = None
 
     def __len__(self) -> int:
         """Return the number of queries."""
@@ -69,9 +74,7 @@ class Followed:
 
     def take(self, rows: Ints) -> Followed:
         """Return the tests of the queries at `rows`, in that order."""
-        counts = np.diff(self.offsets)[rows]
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        picked = np.repeat(self.offsets[:-1][rows] - offsets[:-1], counts) + np.arange(offsets[-1])
+        offsets, picked = ragged_rows(self.offsets, rows)
         return Followed(
             offsets,
             self.hours[picked],
@@ -79,12 +82,30 @@ class Followed:
             self.error[picked],
             self.shared_error[rows],
             self.baselines.take(rows),
+            None if self.family is None else self.family.take(rows),
         )
+
+    def alone(self) -> Followed:
+        """Return the index tests without the family's other ones."""
+        return replace(self, family=None)
+
+    @property
+    def over_h(self) -> Floats:
+        """Hours to the last test of any kind, shape (n_queries,); 0 without one."""
+        last = np.zeros(len(self))
+        np.maximum.at(last, np.repeat(np.arange(len(self)), np.diff(self.offsets)), self.hours)
+        if self.family is not None:
+            np.maximum.at(last, self.family.owner, self.family.hours)
+        return last
 
     @classmethod
     def concatenate(cls, parts: Sequence[Followed]) -> Followed:
         """Return the queries of all `parts`, one after the other."""
         counts = np.concatenate([np.diff(p.offsets) for p in parts])
+        names = next((p.family.names for p in parts if p.family is not None), ())
+        families = [
+            FamilyTests.none(names, len(p)) if p.family is None else p.family for p in parts
+        ]
         return cls(
             np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             np.concatenate([p.hours for p in parts]),
@@ -92,6 +113,7 @@ class Followed:
             np.concatenate([p.error for p in parts]),
             np.concatenate([p.shared_error for p in parts]),
             Baselines.concatenate([p.baselines for p in parts]),
+            FamilyTests.concatenate(families) if names else None,
         )
 
 
@@ -134,6 +156,7 @@ def followed_tests(
     specs: Mapping[str, TestSpec],
     *,
     known_by_s: Ints | None = None,
+    others: Sequence[str] = (),
 ) -> Followed:
     """Return the in-episode tests of each query as deficits from its baseline.
 
@@ -142,10 +165,13 @@ def followed_tests(
     known_by_s : int64 array, shape (n_queries,), s since 1970 UTC
         The follow-up is as it was known by then; by default at each query's `as_of`. `NEVER_S`
         stands for every row on record: labels. The baseline is as known at `as_of` in any case.
+    others : sequence of str
+        Other tests to be followed for the queries of their family.
 
     Notes
     -----
-    A query without a baseline (fewer than 3 rested tests) gets no tests.
+    A query without a baseline (fewer than 3 rested tests) gets no tests, and no other ones of a
+    kind without a baseline of its own.
     """
     as_of = queries.as_of_s if known_by_s is None else known_by_s
     baselines = rested_baselines(history, queries, specs)
@@ -170,13 +196,34 @@ def followed_tests(
         test_errors(history, specs)[rows],
         np.abs(baselines.se * to_scale),
         baselines,
+        _family_tests(history, queries, specs, as_of, others) if others else None,
     )
 
 
-def whole_follow_up(history: History, queries: Queries, specs: Mapping[str, TestSpec]) -> Followed:
+def whole_follow_up(
+    history: History, queries: Queries, specs: Mapping[str, TestSpec], *, others: Sequence[str] = ()
+) -> Followed:
     """Return `followed_tests` with every test on record: labels."""
     never = np.full(len(queries), NEVER_S)
-    return followed_tests(history, queries, specs, known_by_s=never)
+    return followed_tests(history, queries, specs, known_by_s=never, others=others)
+
+
+def _family_tests(
+    history: History, queries: Queries, specs: Mapping[str, TestSpec], known_by_s: Ints,
+    others: Sequence[str],
+) -> FamilyTests:  # fmt: skip
+    parts = []
+    for name in others:
+        code, component = history.test_names.index(name), COMPONENTS.index(specs[name].component)
+        rows = np.flatnonzero((queries.component == component) & (queries.test != code))
+        asked = replace(queries.take(rows), test=np.full(rows.size, code))
+        found = followed_tests(history, asked, specs, known_by_s=known_by_s[rows])
+        own = np.repeat(np.arange(rows.size), np.diff(found.offsets))
+        error = np.hypot(found.error, found.shared_error[own])
+        codes = np.full(own.size, code)
+        parts.append((rows[own], found.hours, found.deficit, error, codes))
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return FamilyTests.gathered(history.test_names, len(queries), *columns)
 
 
 def scale_factors(
@@ -228,6 +275,18 @@ def label_states(followed: Followed) -> NDArray[np.object_]:
     states[np.diff(followed.offsets) == 0] = NoLabel.NO_TEST_IN_FOLLOW_UP.value
     states[np.isnan(followed.baselines.mean)] = NoLabel.TOO_FEW_RESTED_TESTS.value
     return states
+
+
+def other_tests(
+    history: History, specs: Mapping[str, TestSpec], index: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the tests on record of the families of the `index` tests, without these."""
+    codes = history.tests.columns["test"]
+    return tuple(
+        name
+        for i, name in enumerate(history.test_names)
+        if specs[name].component in index and name not in index.values() and np.any(codes == i)
+    )
 
 
 def index_tests(history: History, specs: Mapping[str, TestSpec]) -> dict[str, str]:

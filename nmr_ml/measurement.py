@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nmr_ml.baseline import REST_H
 from nmr_ml.curve import coarse, likelihood_tables
-from nmr_ml.population import fit_population, mean_deficit
+from nmr_ml.family_scale import FamilyScale, fit_scales, with_family
+from nmr_ml.population import deficit_moments, fit_population
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Objects = NDArray[np.object_]
 
 #: Multiples of the configured error that are tried, and the spread of the prior around 1: over a
 #: small cohort the configured error is the better guess.
@@ -52,24 +54,33 @@ class Measurement:
         What a rested test taken so long after a loading session still holds of it, on the
         component's scale: the athlete's full capacity lies that much above it. Tests from before
         the first session hold nothing.
+    family : mapping of test to FamilyScale
+        The other tests of the family that the cohort has.
     """
 
     error_scale: float = 1.0
     residual_deficit: tuple[float, ...] = (0.0,) * REST_H.size
+    family: Mapping[str, FamilyScale] = field(default_factory=dict)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The other tests that are read."""
+        return tuple(sorted(name for name, scale in self.family.items() if scale.told))
 
     def residual(self, baselines: Baselines) -> Floats:
         """Return what each baseline still holds of earlier sessions, shape (n_queries,)."""
         return np.asarray(baselines.rest @ np.array(self.residual_deficit))
 
     def read(self, followed: Followed) -> Followed:
-        """Return `followed` with its errors scaled and deficits counted from full capacity."""
-        owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
-        return replace(
+        """Return `followed` with errors scaled, deficits from full capacity, the family merged."""
+        scaled = replace(
             followed,
-            deficit=followed.deficit + self.residual(followed.baselines)[owner],
             error=followed.error * self.error_scale,
             shared_error=followed.shared_error * self.error_scale,
         )
+        read = with_family(scaled, self.family)
+        owner = np.repeat(np.arange(len(read)), np.diff(read.offsets))
+        return replace(read, deficit=read.deficit + self.residual(read.baselines)[owner])
 
     @property
     def error_disagrees(self) -> bool:
@@ -96,14 +107,33 @@ def profile_measurement(
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(followed))[:EPISODES])
     codes = np.unique(group[rows], return_inverse=True)[1].astype(np.int64)
-    some, nodes = followed.take(rows), coarse(grid)
+    some, nodes = followed.alone().take(rows), coarse(grid)
     found, population = _scaled(Measurement(), some, nodes, codes, None)
     for _ in range(PASSES):
-        left = mean_deficit(population, nodes, np.bincount(codes), REST_H)
+        mean, _ = deficit_moments(population, nodes, REST_H)
+        left = np.average(mean, axis=0, weights=np.bincount(codes))
         found = replace(found, residual_deficit=tuple(left.tolist()))
         population = _fitted(found, some, nodes, codes, population)
     # What the baselines hold looks like scatter until it is taken out.
     return _scaled(found, some, nodes, codes, population)[0]
+
+
+def profile_family(
+    measurement: Measurement, followed: Followed, grid: CurveGrid, group: Ints, athlete: Objects
+) -> Measurement:
+    """Return `measurement` with the scales of the family's other tests, where there are any.
+
+    Parameters
+    ----------
+    group, athlete : arrays, shape (n,)
+        As in `nmr_ml.family_scale.fit_scales`.
+    """
+    if followed.family is None or not followed.family.code.size:
+        return measurement
+    nodes, residual = coarse(grid), measurement.residual(followed.baselines)
+    population = _fitted(measurement, followed.alone(), nodes, group, None)
+    scales = fit_scales(followed.family, residual, population, nodes, group, athlete)
+    return replace(measurement, family=scales)
 
 
 def _fitted(

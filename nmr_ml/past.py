@@ -17,7 +17,7 @@ from nmr_ml.queries import Queries
 from nmr_ml.sorted_rows import running_latest, upper_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -116,7 +116,8 @@ def known_offsets(
     seen : Followed
         The tests of each query known so far.
     """
-    past = past_episodes(history, episodes, queries, specs)
+    others = model.measurement.told
+    past = past_episodes(history, episodes, queries, specs, others=others)
     before = Past(
         model.measurement.read(past.followed),
         model.curve.means(model_inputs(history, past.queries, specs)),
@@ -129,14 +130,17 @@ def known_offsets(
 
 
 def past_episodes(
-    history: History, episodes: Episodes, queries: Queries, specs: Mapping[str, TestSpec]
-) -> PastEpisodes:
+    history: History, episodes: Episodes, queries: Queries, specs: Mapping[str, TestSpec],
+    *, others: Sequence[str] = (),
+) -> PastEpisodes:  # fmt: skip
     """Return the labelled exertions before each query, as they were known at its clock start.
 
     Parameters
     ----------
     queries : Queries
         Of one component.
+    others : sequence of str
+        Other tests of its family that are to be followed.
     """
     pairs, first, subject = np.unique(
         np.column_stack([queries.athlete, queries.clock_start_s]),
@@ -156,7 +160,8 @@ def past_episodes(
     )  # fmt: skip
     keys, rows = np.unique(np.column_stack([session, known_by]), axis=0, return_inverse=True)
     asked = _queries(queries.take(first[:1]), episodes, np.ascontiguousarray(keys[:, 0]))
-    followed = followed_tests(history, asked, specs, known_by_s=np.ascontiguousarray(keys[:, 1]))
+    known_by_s = np.ascontiguousarray(keys[:, 1])
+    followed = followed_tests(history, asked, specs, known_by_s=known_by_s, others=others)
     return _labelled(asked, followed, subject.ravel(), bounds, rows.ravel())
 
 

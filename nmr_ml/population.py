@@ -135,23 +135,22 @@ def _summed(values: Floats, group: Ints, n_groups: int) -> Floats:
     )
 
 
-def mean_deficit(population: Population, grid: CurveGrid, count: Ints, hours: Floats) -> Floats:
-    """Return the mean deficit of all episodes at each of `hours`, shape (n_hours,).
-
-    Parameters
-    ----------
-    count : int64 array, shape (n_groups,)
-        Episodes of each group.
-    """
+def deficit_moments(
+    population: Population, grid: CurveGrid, hours: Floats
+) -> tuple[Floats, Floats]:
+    """Return mean and variance of the deficit of each group at `hours`, shapes (n_groups, n_h)."""
     left = remaining_shares(hours, grid.log_tau, grid.slow, grid.power)
     amplitude, tau, share = (
         node_probabilities(nodes, population.mean[:, axis], population.spread[:, axis])
         for axis, nodes in enumerate((grid.log_amplitude, grid.log_tau, grid.share))
     )
-    by_shape = np.einsum("gb,hsb->ghs", tau, left)
-    mean_share = np.einsum("gs,ghs->gh", share[:, grid.level] * grid.weights, by_shape)
-    mean = (amplitude @ np.exp(grid.log_amplitude))[:, None] * mean_share
-    return np.asarray(np.average(mean, axis=0, weights=count))
+    shape = share[:, grid.level] * grid.weights
+    first, second = (
+        (amplitude @ np.exp(power * grid.log_amplitude))[:, None]
+        * np.einsum("gs,ghs->gh", shape, np.einsum("gb,hsb->ghs", tau, left**power))
+        for power in (1, 2)
+    )
+    return first, second - first**2
 
 
 def choose_shapes(followed: Followed, grid: CurveGrid, *, seed: int) -> CurveGrid:

@@ -218,7 +218,7 @@ def predict_history(bundle: Bundle, history: History, options: Options) -> Predi
     queries, superseded = ask(bundle, history, episodes, options)
     X = model_inputs(history, queries, bundle.specs)
     reasons = abstentions(bundle, history, episodes, queries)
-    seen = followed_tests(history, queries, bundle.specs)
+    seen = followed_tests(history, queries, bundle.specs, others=bundle.other_tests)
     absent = _absent(episodes, queries)
     labelled = labelled_before(history, queries, seen.baselines)
     labelled[absent.rows] = ends_known(history, absent)

@@ -54,6 +54,10 @@ def write_card(
                 "index_test": component.model.index_test,
                 "figures": dict(component.figures),
                 "error_disagrees": component.model.measurement.error_disagrees,
+                "family": {
+                    test: {**asdict(scale), "told": scale.told}
+                    for test, scale in component.model.measurement.family.items()
+                },
                 "held_out_brier": brier_json(component.held_out.figures.brier),
                 "held_out": scores_json(component.held_out),
                 "held_out_time": _late_json(component, config),

@@ -12,7 +12,7 @@ from nmr_ml.confidence import labelled_before, tier
 from nmr_ml.episodes import EXERTION, find_episodes
 from nmr_ml.history import build_history
 from nmr_ml.inputs import model_inputs
-from nmr_ml.labels import index_tests, whole_follow_up
+from nmr_ml.labels import index_tests, other_tests, whole_follow_up
 from nmr_ml.targets import at_landmarks, expand
 from nmr_ml.testspec import COMPONENTS
 
@@ -127,7 +127,8 @@ def component_data(
     targets = at_landmarks(episodes, sorted({0.0, *landmarks_h}))
     queries = expand(targets, episodes, history, tests)
     queries = queries.take(np.flatnonzero(episodes.kinds[queries.episode] == EXERTION))
-    followed = whole_follow_up(history, queries, specs)
+    others = other_tests(history, specs, tests)
+    followed = whole_follow_up(history, queries, specs, others=others)
     load = history.sessions.columns["session_load_au"][queries.session]
     # The model abstains where the load is unknown, so it does not learn from such episodes either.
     usable = (unlabelled | (np.diff(followed.offsets) > 0)) & ~np.isnan(load)
@@ -163,10 +164,8 @@ def _facts(
 ) -> Facts:  # fmt: skip
     """Return what is known of each episode, `first` being its row among `rows` at its start."""
     start = rows.take(first)
-    owner = np.repeat(np.arange(first.size), np.diff(followed.offsets))
-    last_s = start.clock_start_s.astype(np.float64)
+    last_s = start.clock_start_s + followed.over_h * 3600.0
     np.maximum.at(last_s, row_episode, rows.as_of_s)
-    np.maximum.at(last_s, owner, start.clock_start_s[owner] + followed.hours * 3600.0)
     begin_s, days_s = start.clock_start_s.min(), last_s.max() - start.clock_start_s.min()
     sex = cohort["athletes"].set_index("athlete_id")["sex"].to_dict()
     names = np.array(history.athlete_ids, dtype=object)[start.athlete]

@@ -155,7 +155,7 @@ def start_priors(
         chosen = np.array([place[episode] for episode in part.episode_id])
         targets = Targets(chosen, episodes.clock_start_s[chosen])
         queries = expand(targets, episodes, history, {name: part.index_test})
-        seen = followed_tests(history, queries, bundle.specs)
+        seen = followed_tests(history, queries, bundle.specs, others=bundle.other_tests)
         offsets = known_offsets(model, history, episodes, queries, seen, bundle.specs)
         prior = prior_of(model, part.X[part.starts], seen, offsets, sexes(part))
         found[name] = CurvePriors(prior.means, prior.spreads)

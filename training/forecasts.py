@@ -145,7 +145,7 @@ def rounding_step(followed: Followed, spec: TestSpec) -> float:
 
 def from_curves(readings: Readings, priors: CurvePriors) -> Forecasts:
     """Foretell readings from distributions over curves, errors of test and baseline included."""
-    read = readings.measurement.read(readings.followed)
+    read = readings.measurement.read(readings.followed.alone())
     grid = readings.grid
     density, low, high = _foretell(
         priors.means, priors.spreads, read.offsets, read.hours, read.deficit, read.error,

@@ -85,9 +85,7 @@ def earlier_episodes(data: ComponentData) -> tuple[Ints, Ints]:
     offsets, rows : as in `nmr_ml.adaptation.Past`, each episode being its own subject
     """
     followed, start_s = data.followed, data.clock_start_s
-    over_s = start_s.copy()
-    owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
-    np.maximum.at(over_s, owner, start_s[owner] + (followed.hours * 3600).astype(np.int64))
+    over_s = start_s + (followed.over_h * 3600).astype(np.int64)
     labelled = np.diff(followed.offsets) > 0
     rows: list[Ints] = [np.empty(0, np.int64)] * len(start_s)
     _, who = np.unique(data.athlete.astype(str), return_inverse=True)

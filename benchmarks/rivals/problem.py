@@ -178,4 +178,4 @@ def _load(path: Path) -> Side:
 
 def _names(kind: type) -> list[str]:
     """Return the fields of `kind` that are arrays."""
-    return [field.name for field in fields(kind) if field.name != "baselines"]
+    return [field.name for field in fields(kind) if field.name not in {"baselines", "family"}]
