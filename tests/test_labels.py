@@ -24,6 +24,7 @@ from nmr_ml.labels import (
     index_tests,
     label_states,
     no_tests,
+    other_tests,
     whole_follow_up,
 )  # fmt: skip
 from nmr_ml.targets import Targets, at_landmarks, expand
@@ -230,3 +231,73 @@ def test_episodes_of_other_athletes_and_other_tests_stay_out() -> None:
     ]  # fmt: skip
     _, _, followed = labels(sessions, tests)
     assert [deficits_of(followed, q) for q in (0, 1)] == [[(24.0, 5.0)], [(24.0, 10.0)]]
+
+
+# --- other tests of the family -------------------------------------------------------------------
+
+
+def beside(
+    *, known_by_h: float | None = None, others: tuple[str, ...] = ("sprint_10m",)
+) -> tuple[tuple[str, ...], Followed]:
+    """Return the follow-up of one session with a jump at 24 h and sprints at 30 and 50 h."""
+    tests = [
+        *rested([40.0, 41.0, 39.0]),
+        *rested([1.80, 1.78, 1.82], test="sprint_10m"),
+        measured(24.0, 38.0),
+        measured(30.0, 1.89, test="sprint_10m"),
+        measured(50.0, 1.83, test="sprint_10m", known_h=60.0),
+        measured(150.0, 1.80, test="sprint_10m"),
+    ]
+    history = history_of(small_cohort([session(0.0), session(100.0)], tests))
+    episodes = find_episodes(history)
+    queries = expand(at_landmarks(episodes, [0.0]), episodes, history, {"power": "cmj_height"})
+    first = queries.take(np.flatnonzero(queries.clock_start_s == at_s(0.0)))
+    known = None if known_by_h is None else np.array([at_s(known_by_h)])
+    if known is None:
+        return history.test_names, whole_follow_up(history, first, SPECS, others=others)
+    return history.test_names, followed_tests(
+        history, first, SPECS, known_by_s=known, others=others
+    )
+
+
+def test_other_tests_of_the_family_are_deficits_from_a_baseline_of_their_own() -> None:
+    names, found = beside()
+    family = found.family
+    assert family is not None
+    assert found.hours.tolist() == [24.0]
+    assert [names[code] for code in family.code] == ["sprint_10m", "sprint_10m"]
+    assert family.hours.tolist() == [30.0, 50.0]  # the one at 150 h is of the next session
+    # Slower is worse: 1.89 s against 1.80 s is 5 % of deficit.
+    assert family.deficit == pytest.approx([5.0, 5 / 3])
+    one = np.sqrt(1.0 + 1.0 / 3)  # of three trials, in per cent
+    assert family.error == pytest.approx(np.full(2, np.hypot(one, one / np.sqrt(3))), rel=0.01)
+    assert found.over_h.tolist() == [50.0]
+    assert found.alone().over_h.tolist() == [24.0]
+
+
+def test_only_other_tests_known_by_then_are_followed() -> None:
+    assert beside(known_by_h=20.0)[1].family.hours.tolist() == []  # type: ignore[union-attr]
+    assert beside(known_by_h=55.0)[1].family.hours.tolist() == [30.0]  # type: ignore[union-attr]
+    assert beside(others=())[1].family is None
+
+
+def test_taking_and_joining_keep_the_other_tests() -> None:
+    _, found = beside()
+    both = Followed.concatenate([found, found.alone(), found]).take(np.array([2, 1, 0]))
+    assert both.family is not None
+    assert np.diff(both.family.offsets).tolist() == [2, 0, 2]
+    assert both.family.hours.tolist() == [30.0, 50.0, 30.0, 50.0]
+    assert Followed.concatenate([found.alone()] * 2).family is None
+
+
+def test_other_tests_are_those_on_record_of_a_family_that_is_asked_for() -> None:
+    history = history_of(
+        small_cohort(
+            [session(0.0)],
+            [measured(1.0, 40.0), measured(1.0, 1.8, test="sprint_10m"),
+             measured(1.0, 3.0, test="mood"), measured(1.0, 3.0, test="readiness")],
+        )
+    )  # fmt: skip
+    assert other_tests(history, SPECS, {"power": "cmj_height"}) == ("sprint_10m",)
+    both = {"power": "sprint_10m", "perceptual": "readiness"}
+    assert other_tests(history, SPECS, both) == ("cmj_height", "mood")

@@ -14,6 +14,7 @@ from small_cohorts import at, measured, person, rested, session, small_cohort
 from nmr_ml.component import INTERVAL_LEVEL
 from nmr_ml.episodes import find_episodes
 from nmr_ml.errors import DataError, UsageError
+from nmr_ml.family_scale import FamilyScale
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.history import build_history
 from nmr_ml.inputs import model_inputs
@@ -22,7 +23,9 @@ from nmr_ml.predict import Options, Predictions, parse_deltas, predict
 from nmr_ml.targets import at_moment, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from small_cohorts import Row
 
     from nmr_ml.bundle import Bundle
     from nmr_ml.cohort import Cohort
@@ -482,3 +485,54 @@ def test_an_injurys_end_is_unknown_until_it_comes(bundle: Bundle) -> None:
 
     same(found(100), found(None))
     assert len(found(10)) < len(found(None))
+
+
+# --- other tests of the family -------------------------------------------------------------------
+
+
+def sprinters(bundle: Bundle, scale: FamilyScale) -> Bundle:
+    """Return `bundle` as if its cohort had shown what sprints say of power."""
+    power = bundle.components["power"]
+    measurement = replace(power.measurement, family={"sprint_10m": scale})
+    power = replace(power, measurement=measurement)
+    return replace(bundle, components={**bundle.components, "power": power})
+
+
+def sprinted(value: float, hour: float = 20.0, more: Sequence[Row] = ()) -> Cohort:
+    """Return the squad with a sprint after the last session, and rested ones before all."""
+    tests = [
+        *rested([40.0, 40.5, 39.5]),
+        *rested([1.80, 1.79, 1.81], test="sprint_10m"),
+        measured(hour, value, test="sprint_10m"),
+        *more,
+    ]
+    return squad(tests=tests)
+
+
+TOLD = FamilyScale(0.5, 0.05, 0.5, 30, 200)
+
+
+def test_a_slow_sprint_tells_that_power_is_not_back(bundle: Bundle) -> None:
+    model = sprinters(bundle, TOLD)
+    slow, fast = (rows(model, sprinted(value)).set_index("component") for value in (1.92, 1.79))
+    assert slow.loc["power", "recovery_h"] > fast.loc["power", "recovery_h"]
+    assert slow.loc["power", "p_now"] < fast.loc["power", "p_now"]
+    assert slow.loc["power", "index_test"] == "cmj_height"
+
+
+def test_a_sprint_whose_scale_is_not_told_changes_nothing(bundle: Bundle) -> None:
+    for scale in (replace(TOLD, standard_error=0.4), replace(TOLD, athletes_n=3)):
+        model = sprinters(bundle, scale)
+        same(rows(model, sprinted(1.92)), rows(model, sprinted(1.79)))
+    same(rows(bundle, sprinted(1.92)), rows(bundle, sprinted(1.79)))
+
+
+def test_a_sprint_counts_only_once_it_is_known(bundle: Bundle) -> None:
+    model = sprinters(bundle, TOLD)
+    same(rows(model, sprinted(1.92, 23.0), 22.0), rows(model, sprinted(1.79, 23.0), 22.0))
+
+
+def test_a_sprint_on_the_same_morning_as_a_jump_adds_nothing(bundle: Bundle) -> None:
+    model = sprinters(bundle, TOLD)
+    jump = measured(20.5, 38.0)
+    same(*(rows(model, sprinted(value, more=[jump])) for value in (1.92, 1.79)))
