@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from nmr_ml.bundle import MANIFEST, REGISTRATION, load_bundle, save_bundle
 from nmr_ml.curve import CurveGrid
 from nmr_ml.errors import DataError
+from nmr_ml.family_scale import FamilyScale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,18 @@ def test_a_bundle_survives_saving_and_loading(bundle: Bundle, tmp_path: Path) ->
             assert np.array_equal(expected, found)
             assert expected.dtype == found.dtype  # levels are positions
         assert np.array_equal(model.seen_low, other.seen_low, equal_nan=True)
+        assert model.measurement == other.measurement
+
+
+def test_the_scales_of_other_tests_are_kept(bundle: Bundle, tmp_path: Path) -> None:
+    scale = FamilyScale(0.4, 0.05, 0.7, 25, 300)
+    power = bundle.components["power"]
+    measurement = replace(power.measurement, family={"sprint_10m": scale})
+    components = {**bundle.components, "power": replace(power, measurement=measurement)}
+    save_bundle(replace(bundle, components=components), tmp_path / "again")
+    again = load_bundle(tmp_path / "again")
+    assert again.components["power"].measurement == measurement
+    assert "sprint_10m" in again.other_tests
 
 
 @pytest.mark.parametrize("change", ["edit", "remove", "add"])

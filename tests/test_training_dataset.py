@@ -65,6 +65,19 @@ def test_a_cohort_without_tests_teaches_nothing() -> None:
     assert component_data(small_cohort([session(0)]), SPECS, LANDMARKS) == {}
 
 
+def test_other_tests_of_the_family_come_along(sim_cohort: Cohort) -> None:
+    data = component_data(sim_cohort, SPECS, [0.0])
+    rated = data["perceptual"].followed.family
+    assert rated is not None
+    names = {rated.names[code] for code in np.unique(rated.code)}
+    assert names == {"fatigue", "mood", "sleep_quality", "soreness", "stress"}
+    assert len(rated) == len(data["perceptual"].athlete)
+    chosen = component_data(sim_cohort, SPECS, [0.0], {"perceptual": "soreness"})
+    swapped = chosen["perceptual"].followed.family
+    assert swapped is not None
+    assert "readiness" in {swapped.names[code] for code in np.unique(swapped.code)}
+
+
 def test_joining_keeps_rows_with_their_episodes() -> None:
     one = component_data(example(), SPECS, LANDMARKS)["power"]
     both = concatenate([one, one])

@@ -10,6 +10,8 @@ from simulated_curves import DELTA, one_prior, readings_of, with_deficits
 from small_cohorts import SPECS, followed_of
 
 from nmr_ml.baseline import REST_H
+from nmr_ml.family import FamilyTests
+from nmr_ml.family_scale import FamilyScale
 from nmr_ml.labels import no_tests
 from nmr_ml.measurement import Measurement
 from nmr_ml.posterior import probability_below, read_off, recovery_quantiles
@@ -88,6 +90,20 @@ def test_the_brier_score_gets_the_probabilities_it_always_got() -> None:
     read = READ.read(readings.followed)
     expected = probability_below(LEVELLED, PRIORS.means, PRIORS.spreads, read, DELTA + 0.5)
     assert np.array_equal(from_curves(readings, PRIORS).below, expected)
+
+
+def test_only_index_tests_are_foretold() -> None:
+    readings = example(0.0)
+    n = len(readings.followed)
+    owner, code = np.arange(n), np.zeros(n, np.int64)
+    hours, two = np.full(n, 300.0), np.full(n, 2.0)
+    family = FamilyTests.gathered(("jump",), n, owner, hours, two, two, code)
+    told = replace(READ, family={"jump": FamilyScale(1.0, 0.1, 0.0, 30, 99)})
+    beside = replace(readings, followed=replace(readings.followed, family=family), measurement=told)
+    assert told.read(beside.followed).hours.size == readings.followed.hours.size + n
+    found, alone = from_curves(beside, PRIORS), from_curves(readings, PRIORS)
+    for name in Forecasts.__slots__:
+        assert np.array_equal(getattr(found, name), getattr(alone, name))
 
 
 def test_a_density_integrates_to_one_and_the_pit_is_its_integral() -> None:
