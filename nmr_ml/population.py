@@ -37,6 +37,9 @@ PSEUDO_EPISODES = 20.0
 LEAST_SPREAD = np.array([0.15, 0.15, 0.1])
 #: Cycles of a fit from afar; most are over sooner.
 CYCLES = 12
+#: The weights of the shapes are pulled towards those before any test as by so many episodes.
+PRIOR_EPISODES = 20.0
+TINY = 1e-300
 #: Shapes with less than this share of the evidence are dropped from a mixture.
 LEAST_SHAPE = 0.04
 #: Powers with less than this probability, given the slow share, are dropped; and the weight that
@@ -190,12 +193,12 @@ def shape_weights(followed: Followed, grid: CurveGrid, *, seed: int) -> Floats:
             some.offsets, some.hours, some.deficit, some.error, some.shared_error,
             nodes.log_amplitude, nodes.log_tau, nodes.slow, nodes.power, prior_a, prior_b,
         )  # fmt: skip
-        weights = _reweighted(evidence, weights)
+        weights = _reweighted(evidence, weights, grid.weights)
     return weights
 
 
-def _reweighted(evidence: Floats, weights: Floats) -> Floats:
-    """Return the weights of the shapes that make `evidence` (n, n_s) largest."""
+def _reweighted(evidence: Floats, weights: Floats, prior: Floats) -> Floats:
+    """Return the likeliest weights of shapes by `evidence` (n, n_s) and `prior` (n_s,)."""
     highest = evidence.max(axis=1, keepdims=True)
     relative = np.exp(evidence - highest)
 
@@ -203,7 +206,9 @@ def _reweighted(evidence: Floats, weights: Floats) -> Floats:
         now = np.maximum(at, 0.0) / np.maximum(at, 0.0).sum()
         share = relative * now
         total = share.sum(axis=1, keepdims=True)
-        return (share / total).mean(axis=0), float(np.log(total).mean())
+        pulled = (share / total).sum(axis=0) + PRIOR_EPISODES * prior
+        height = np.log(total).sum() + PRIOR_EPISODES * (prior @ np.log(np.maximum(now, TINY)))
+        return pulled / pulled.sum(), float(height)
 
     found = np.maximum(climb(step, weights, cycles=CYCLES), 0.0)
     return np.asarray(found / found.sum())

@@ -99,6 +99,18 @@ def test_a_baseline_holds_the_less_the_longer_the_rest() -> None:
     assert found.tolist() == [2.0, 0.5, 0.0]
 
 
+@pytest.mark.statistical
+def test_an_offset_of_all_rested_tests_is_added_where_it_is_seen_clearly() -> None:
+    _, followed = scattered(900, noise=2.0, stated=2.0)
+    rested = followed.baselines.rest.sum(axis=1)
+    owner = np.repeat(np.arange(900), np.diff(followed.offsets))
+    for offset, least, most in ((0.0, 0.0, 0.1), (2.0, 1.0, 2.5)):
+        low = replace(followed, deficit=followed.deficit - offset * rested[owner])
+        found = profile_measurement(low, GRID, np.zeros(900, np.int64), seed=0)
+        # After two weeks nothing is left of a curve, so that what is held is the offset.
+        assert least <= found.residual_deficit[-1] <= most
+
+
 def test_a_few_episodes_do_not_overrule_the_configured_error() -> None:
     _, followed = scattered(6, noise=2.0, stated=2.0)
     found = profile_measurement(followed, GRID, np.zeros(6, np.int64), seed=0)
