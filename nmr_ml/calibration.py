@@ -36,9 +36,9 @@ LOG_SCALES = np.linspace(-0.45, 0.45, 13)
 PRIOR_POOLED, PRIOR_GROUP = 0.15, 0.08
 #: Spreads of log amplitude, log tau and slow share added for what no test inside the follow-up can
 #: show: no athlete's curve is quite of the family. Chosen in simulation (300 athletes, seeds 103,
-#: 9011-9013, 9021, 9022): 80 % intervals hold the true times of new athletes 4 % more often than
-#: without, those of light and of first sessions 6-9 %, at the same CRPS; one more for the share
-#: makes it worse.
+#: 9011-9013, 9021, 9022): against 0.25 for log tau alone, 80 % intervals hold the true times of new
+#: athletes 2-4 points more often and those of their first sessions 5-7, at the same CRPS. Some for
+#: the share as well brings nothing more.
 DISCREPANCY = np.array([0.2, 0.15, 0.0])
 #: Groups of fewer athletes are not calibrated by themselves.
 LEAST_ATHLETES = 20
