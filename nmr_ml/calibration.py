@@ -149,7 +149,7 @@ def _log_evidence(
 
 def fit_calibration(
     table: NDArray[np.float32], grid: CurveGrid, means: Floats, spreads: Floats, groups: Objects,
-    athlete: Objects,
+    athlete: Objects, unknown: tuple[Floats, Floats] | None = None,
 ) -> Calibration:  # fmt: skip
     """Fit the correction of all episodes together, then that of each group around it.
 
@@ -162,16 +162,29 @@ def fit_calibration(
     groups : object array of str, shape (n,)
         From `group_names`.
     athlete : object array of str, shape (n,)
+    unknown : means and spreads, or None
+        The same priors where nothing of the athlete is known. The shift of athletes without a past
+        is that of all episodes seen so: first episodes are few and fall at the start of a season,
+        when the level is another; their spread is what these ask for.
     """
-    evidence = _log_evidence(
-        table, grid.log_amplitude, grid.log_tau, grid.share, means, spreads, SHIFTS,
-        np.exp(LOG_SCALES),
-    )  # fmt: skip
-    shift, log_scale, k = _best(evidence, athlete, (0.0, 0.0), PRIOR_POOLED)
+
+    def evidence(means: Floats, spreads: Floats) -> Floats:
+        return _log_evidence(
+            table, grid.log_amplitude, grid.log_tau, grid.share, means, spreads, SHIFTS,
+            np.exp(LOG_SCALES),
+        )  # fmt: skip
+
+    told = evidence(means, spreads)
+    untold = told if unknown is None else evidence(*unknown)
+    shift, log_scale, k = _best(told, athlete, (0.0, 0.0), PRIOR_POOLED)
     found = {EVERYONE: _correction(shift, log_scale, k)}
     for name in sorted(set(groups.tolist())):
         rows = groups == name
-        own = _best(evidence[rows], athlete[rows], (shift, log_scale), PRIOR_GROUP)
+        own = _best(told[rows], athlete[rows], (shift, log_scale), PRIOR_GROUP)
+        if unknown is not None and name.endswith(COLD):
+            same = np.char.startswith(groups.astype(str), name.removesuffix(COLD))
+            level, _, _ = _best(untold[same], athlete[same], (shift, log_scale), PRIOR_GROUP)
+            own = (level, *own[1:])
         enough = own[2] >= LEAST_ATHLETES
         found[name] = _correction(*own) if enough else _correction(shift, log_scale, own[2])
     return Calibration(found)

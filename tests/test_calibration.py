@@ -144,6 +144,25 @@ def test_an_athlete_with_many_episodes_counts_once() -> None:
     assert abs(found.shift) < 0.12  # 0.23 if every episode counted
 
 
+@pytest.mark.statistical
+def test_the_level_without_a_past_is_that_of_all_episodes_and_the_spread_of_the_first_ones() -> (
+    None
+):
+    rng = np.random.default_rng(6)
+    first, later = tables(400, rng, shift=0.25, scale=1.3), tables(1600, rng)
+    table, n = np.concatenate([first, later]), 2000
+    groups = np.array(["female/cold_start"] * 400 + ["female/known"] * 1600, dtype=object)
+    athlete = np.array([f"a{i % 400}" for i in range(n)], dtype=object)
+    means, spreads = np.tile(MEAN, (n, 1)), np.tile(SPREAD, (n, 1))
+    alone = fit_calibration(table, GRID, means, spreads, groups, athlete).groups
+    both = fit_calibration(table, GRID, means, spreads, groups, athlete, (means, spreads)).groups
+    cold = "female/cold_start"
+    assert alone[cold].shift > both[cold].shift + 0.08
+    assert both[cold].shift == pytest.approx(both[EVERYONE].shift, abs=0.05)
+    assert both[cold].scale == alone[cold].scale > 1.0
+    assert both["female/known"] == alone["female/known"]
+
+
 def test_corrections_are_applied_by_group() -> None:
     calibration = Calibration(
         {

@@ -60,7 +60,9 @@ def held_out(data: ComponentData, fit: CurveFit, delta: float, seed: int) -> Hel
     offsets = athlete_offsets(prior, fit.grid, past, read, data.team, data.team)
     centre, spreads = means + offsets.mean, np.hypot(offsets.within, offsets.spread)
     groups = group_names(sexes(data), offsets.episodes_n)
-    calibration = fit_calibration(fit.table, fit.grid, centre, spreads, groups, data.athlete)
+    calibration = fit_calibration(
+        fit.table, fit.grid, centre, spreads, groups, data.athlete, _nobody(prior, means)
+    )
     centre, spreads, _ = calibration.correct(centre, spreads, groups)
     cleared, _ = recovery_quantiles(
         read_off(fit.grid, delta), centre, spreads, no_tests(len(centre)), LEVELS,
@@ -68,6 +70,14 @@ def held_out(data: ComponentData, fit: CurveFit, delta: float, seed: int) -> Hel
     )  # fmt: skip
     clearance = fit_clearance(data.followed, cleared, delta, data.athlete)
     return HeldOut(centre, spreads, prior, calibration, clearance)
+
+
+def _nobody(prior: OffsetPrior, means: Floats) -> tuple[Floats, Floats]:
+    """Return means and spreads of episodes whose athlete and team are not known."""
+    centre, spread, within = prior.of_teams(np.full(len(means), None, dtype=object))
+    no_share = np.zeros(len(means))
+    moved = means + np.column_stack([centre, no_share])
+    return moved, np.hypot(within, np.column_stack([spread, no_share]))
 
 
 def sexes(data: ComponentData) -> NDArray[np.object_]:
