@@ -128,7 +128,7 @@ def test_late_episodes_are_scored_by_what_came_before(
     assert scores.figures.tests_n == 3 * ATHLETES * 2  # weeks 8 and 9 of 10 start after 0.7
     assert list(scores.figures.log_score.score) == METHODS
     # Load explains most of these curves, and the late ones are like the early ones.
-    assert scores.figures.log_score.difference[OVERALL].value > 0.05
+    assert scores.figures.log_score.difference[OVERALL].value > 0.03
 
 
 def test_what_happens_after_the_cut_teaches_nothing(
