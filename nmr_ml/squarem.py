@@ -1,8 +1,8 @@
 """Expectation maximisation in fewer steps: squared extrapolation.
 
 Where tests say little, each step of expectation maximisation goes a small part of the way: after 40
-steps the spread of log tau of jumps with 4 % error was still a tenth too wide (simulated, seed 9022).
-There 36 steps of this scheme went further than 160 plain ones.
+steps the spread of log tau of jumps with 4 % error was still a tenth too wide (simulated, seed
+9022). There 36 steps of this scheme went further than 160 plain ones.
 """
 
 from __future__ import annotations
