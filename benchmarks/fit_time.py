@@ -19,8 +19,9 @@ import lightgbm as lgb
 import numpy as np
 
 from nmr_ml.curve_fit import fit_curve
+from nmr_ml.curve_target import CurveTarget
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.latent import CurveTarget, TreeSettings, grow
+from nmr_ml.latent import TreeSettings, grow
 from nmr_ml.reader import read_cohort
 from nmr_ml.simulator import simulate
 from nmr_ml.testspec import shipped_testspecs

@@ -133,11 +133,11 @@ def prior_of(
         From `nmr_ml.adaptation.athlete_offsets`.
     sex : object array of str, shape (n,)
     """
-    means, spreads, calibrated = model.calibration.correct(
-        model.curve.means(X) + offsets.mean,
+    spreads, calibrated = model.calibration.correct(
         np.hypot(offsets.within, offsets.spread),
-        group_names(sex, offsets.episodes_n),
+        group_names(sex, offsets.episodes_n, model.curve.record_d(X)),
     )
+    means = model.curve.means(X) + offsets.mean
     return Prior(means, spreads, offsets.read(model.measurement.read(seen)), calibrated)
 
 

@@ -16,8 +16,9 @@ from nmr_ml.curve import (
     likelihood_tables,
     node_recovery_hours,
 )
+from nmr_ml.curve_target import CurveTarget
 from nmr_ml.folds import athlete_folds
-from nmr_ml.latent import CurveTarget, fit_boosted_curve
+from nmr_ml.latent import fit_boosted_curve
 from nmr_ml.measurement import Measurement, profile_family, profile_measurement
 from nmr_ml.population import (
     choose_powers,

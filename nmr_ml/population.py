@@ -19,7 +19,7 @@ from nmr_ml.curve import (
     remaining_shares,
     shape_evidence,
 )
-from nmr_ml.latent import OUTPUTS, CurveTarget
+from nmr_ml.curve_target import OUTPUTS, CurveTarget
 from nmr_ml.squarem import climb
 
 if TYPE_CHECKING:

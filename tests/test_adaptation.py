@@ -9,6 +9,7 @@ from small_cohorts import followed_of
 
 from nmr_ml.adaptation import (
     ANY_TEAM,
+    NEW_ATHLETE,
     OffsetPrior,
     Offsets,
     Past,
@@ -246,7 +247,8 @@ def test_a_team_from_elsewhere_is_learnt_without_refitting() -> None:
     athlete = np.repeat(np.arange(10), 12).astype(str).astype(object)
     team = fit_team(PRIOR, followed_of(tests, 1e-3), GRID, np.tile(MEAN, (120, 1)), athlete)
     assert (np.abs(team.mean - shift) < 2.5 * team.spread).all()
-    assert (team.spread < 0.12).all()
+    assert (team.spread > NEW_ATHLETE).all()
+    assert (team.spread < np.hypot(NEW_ATHLETE, 0.12)).all()
     assert team.scale in (1.2, 1.4, 1.7)
     adapted = replace(PRIOR, teams={ANY_TEAM: team})
     mean, spread, within = adapted.of_teams(NOBODY)

@@ -8,9 +8,9 @@ import pytest
 from small_cohorts import followed_of
 
 from nmr_ml.curve import CurveGrid, likelihood_tables, remaining
+from nmr_ml.curve_target import CurveTarget
 from nmr_ml.family import FamilyTests
 from nmr_ml.family_scale import LEAST_ATHLETES, FamilyScale, fit_scales, with_family
-from nmr_ml.latent import CurveTarget
 from nmr_ml.population import Population
 
 if TYPE_CHECKING:

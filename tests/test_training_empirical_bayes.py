@@ -5,7 +5,8 @@ import pytest
 from simulated_curves import SHARES, drawn_tests, one_prior
 
 from nmr_ml.curve import likelihood_tables
-from nmr_ml.latent import TreeSettings, posterior_moments
+from nmr_ml.curve_target import posterior_moments
+from nmr_ml.latent import TreeSettings
 from training.empirical_bayes import grow_on_means, posterior_means, profile_spread
 from training.forecasts import CurvePriors
 

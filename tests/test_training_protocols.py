@@ -9,8 +9,8 @@ from simulated_curves import athletes, drawn_tests, starts_of, with_deficits
 from small_cohorts import SPECS
 
 from nmr_ml.curve_fit import CurveFit, fit_curve
+from nmr_ml.curve_target import LEAST_SPREAD
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.latent import LEAST_SPREAD
 from training.baselines import DECAY, LINEAR, LOOKUP, MODALITY, OVERALL, PERSISTENCE
 from training.config import load_config
 from training.dataset import ComponentData, Facts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmr_ml.latent import OUTPUTS
+from nmr_ml.curve_target import OUTPUTS
 from nmr_ml.population import fit_population
 from training.forecasts import CurvePriors
 from training.linear_curve import LinearCurve, fit_linear

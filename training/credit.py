@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.latent import OUTPUTS, BoostedCurve, CurveTarget
+from nmr_ml.curve_target import OUTPUTS, CurveTarget
 from training.bootstrap import LEVEL, compare
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.curve_fit import CurveFit
+    from nmr_ml.latent import BoostedCurve
     from training.bootstrap import Estimate
     from training.dataset import ComponentData
 

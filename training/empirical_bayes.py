@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import lightgbm as lgb
 import numpy as np
 
-from nmr_ml.latent import CurveTarget, refine_spread
+from nmr_ml.curve_target import CurveTarget, refine_spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

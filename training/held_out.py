@@ -59,11 +59,14 @@ def held_out(data: ComponentData, fit: CurveFit, delta: float, seed: int) -> Hel
     past = Past(read, means, np.arange(len(means)), *earlier_episodes(data))
     offsets = athlete_offsets(prior, fit.grid, past, read, data.team, data.team)
     centre, spreads = means + offsets.mean, np.hypot(offsets.within, offsets.spread)
-    groups = group_names(sexes(data), offsets.episodes_n)
+    sex, record_d = sexes(data), fit.boosted.model.record_d(data.X[data.starts])
+    groups = group_names(sex, offsets.episodes_n, record_d)
+    nobody = group_names(sex, np.zeros(len(sex), np.int64), record_d)
     calibration = fit_calibration(
-        fit.table, fit.grid, centre, spreads, groups, data.athlete, _nobody(prior, means)
-    )
-    centre, spreads, _ = calibration.correct(centre, spreads, groups)
+        fit.table, fit.grid, centre, spreads, groups, data.athlete,
+        (*_nobody(prior, means), nobody),
+    )  # fmt: skip
+    spreads, _ = calibration.correct(spreads, groups)
     cleared, _ = recovery_quantiles(
         read_off(fit.grid, delta), centre, spreads, no_tests(len(centre)), LEVELS,
         np.zeros((len(centre), 0)),

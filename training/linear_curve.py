@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmr_ml.curve_target import LEAST_SPREAD
 from nmr_ml.folds import athlete_folds
-from nmr_ml.latent import LEAST_SPREAD
 from training.empirical_bayes import posterior_means
 from training.forecasts import CurvePriors
 

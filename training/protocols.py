@@ -9,8 +9,9 @@ import numpy as np
 
 from nmr_ml.adaptation import Past, athlete_offsets
 from nmr_ml.calibration import group_names
+from nmr_ml.curve_target import OUTPUTS, CurveTarget
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.latent import OUTPUTS, BoostedCurve, CurveTarget, grow
+from nmr_ml.latent import BoostedCurve, grow
 from training.baselines import ANY, PERSISTENCE, Starts, fit_baselines
 from training.empirical_bayes import grow_on_means, posterior_means, profile_spread
 from training.forecasts import (
@@ -212,8 +213,9 @@ def _adapted(data: ComponentData, fit: CurveFit, means: Floats, told: HeldOut) -
     past = Past(read, means, np.arange(len(means)), *earlier_episodes(data))
     offsets = athlete_offsets(told.offsets, fit.grid, past, read, data.team, data.team)
     spreads = np.hypot(told.offsets.within, offsets.spread)
-    groups = group_names(sexes(data), offsets.episodes_n)
-    return CurvePriors(*told.calibration.correct(means + offsets.mean, spreads, groups)[:2])
+    record_d = fit.boosted.model.record_d(data.X[data.starts])
+    groups = group_names(sexes(data), offsets.episodes_n, record_d)
+    return CurvePriors(means + offsets.mean, told.calibration.correct(spreads, groups)[0])
 
 
 def _label_means(

@@ -9,12 +9,12 @@ import lightgbm as lgb
 import numpy as np
 
 from nmr_ml.component import INTERVAL_LEVEL
+from nmr_ml.curve_target import OUTPUTS
 from nmr_ml.episodes import HORIZON_S, find_episodes, next_loading_s
 from nmr_ml.folds import athlete_folds
 from nmr_ml.history import NEVER_S, build_history
 from nmr_ml.inputs import model_inputs
 from nmr_ml.labels import followed_tests, tests_between
-from nmr_ml.latent import OUTPUTS
 from nmr_ml.reading import (
     STEPS,
     Basis,

@@ -10,8 +10,9 @@ import numpy as np
 from benchmarks.rivals.method import trees
 from benchmarks.rivals.scores import LEVELS
 from nmr_ml.curve import curve_grid, node_recovery_hours
+from nmr_ml.curve_target import CurveTarget
 from nmr_ml.labels import no_tests
-from nmr_ml.latent import CurveTarget, TreeSettings, fit_boosted_curve
+from nmr_ml.latent import TreeSettings, fit_boosted_curve
 from nmr_ml.population import choose_shapes, fit_population
 from nmr_ml.posterior import read_off, recovery_quantiles
 
