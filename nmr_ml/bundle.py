@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-FORMAT = 4
+FORMAT = 5
 MODEL_NAME = "nmr"
 MANIFEST = "manifest.json"
 TREES_OF_ABSENCES = "availability.lgb.txt"
