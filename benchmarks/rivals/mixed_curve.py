@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import qr
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from benchmarks.rivals.method import Answer, Columns, Training, middles, strongest
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from benchmarks.rivals.problem import Side
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 FEATURES = 15
 #: Time constants in h of the fixed basis; the random effects of an athlete use the two slow ones.
 TAUS_H = (4.0, 24.0, 72.0)
 GRID_H = np.concatenate([np.arange(0.0, 48.0, 1.0), np.arange(48.0, 500.0, 4.0)])
 DRAWS = 200
+#: What is left of a column of length one, without the others, to count as their combination.
+DEPENDENT = 1e-6
 
 
 def fit(training: Training) -> Answer:
@@ -36,12 +40,17 @@ def fit(training: Training) -> Answer:
     episodes = _with_one(columns.dense(training.X))
     basis = _basis(followed.hours)
     fixed = (episodes[owner][:, :, None] * basis[:, None, :]).reshape(owner.size, -1)
+    kept = _independent(fixed)
     _, athlete = np.unique(training.side.data.athlete.astype(str), return_inverse=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = MixedLM(followed.deficit, fixed, groups=athlete[owner], exog_re=basis[:, 1:])
+        model = MixedLM(
+            followed.deficit, fixed[:, kept], groups=athlete[owner], exog_re=basis[:, 1:]
+        )
         found = model.fit(reml=True, method="lbfgs", maxiter=100)
-    weights = np.asarray(found.fe_params).reshape(episodes.shape[1], len(TAUS_H))
+    weights = np.zeros(fixed.shape[1])
+    weights[kept] = found.fe_params
+    weights = weights.reshape(episodes.shape[1], len(TAUS_H))
     # What scatters more than the tests do is taken for episodes that differ in size.
     excess = max(float(found.scale) - float(np.mean(followed.error**2)), 0.0)
     covariance = np.asarray(found.cov_re)
@@ -59,6 +68,13 @@ def fit(training: Training) -> Answer:
 
 def _basis(hours: Floats) -> Floats:
     return np.asarray(np.exp(-hours[:, None] / np.array(TAUS_H)))
+
+
+def _independent(columns: Floats) -> Ints:
+    """Return which columns are no combination of others: some features tell the same."""
+    scaled = columns / np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
+    _, r, order = qr(scaled, mode="economic", pivoting=True)
+    return np.sort(order[np.abs(np.diag(r)) > DEPENDENT])
 
 
 def _with_one(dense: Floats) -> Floats:
