@@ -56,7 +56,7 @@ def _hours(rows: Sequence[Row]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         if row["status"] == "ok":
-            table.add_row(row["component"] + (" *" if row["limiting"] else ""), *_cells(row))
+            table.add_row(row["component"] + ("*" if row["limiting"] else ""), *_cells(row))
     if table.row_count:
         table.caption, table.caption_justify = "* recovers last", "left"
     else:
@@ -65,7 +65,7 @@ def _hours(rows: Sequence[Row]) -> Table:
 
 
 def _table(*names: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for number, name in enumerate(names):
         table.add_column(name, justify="right" if number else "left", no_wrap=True)
     return table

@@ -35,6 +35,19 @@ def test_an_answer_names_hours_interval_model_and_warnings(bundle: Bundle) -> No
     assert all(len(line) <= 80 for line in text.splitlines())
 
 
+def test_long_names_and_numbers_fit_80_columns(bundle: Bundle) -> None:
+    content = answer(bundle, body())
+    content["predictions"][0] |= {
+        "component": "coordination", "limiting": True, "recovery_h": 412.0, "lower_h": 120.0,
+        "upper_h": 1100.0, "remaining_h": 412.0, "p_now": 1.0, "p_96h": 1.0,
+        "delta": 0.5, "delta_unit": "points",
+    }  # fmt: skip
+    text = shown(content)
+    assert "coordination*" in text
+    assert "0.5 pt" in text
+    assert "…" not in text
+
+
 def test_laboratory_values_are_not_shown(bundle: Bundle) -> None:
     content = answer(bundle, body())
     content["predictions"][0]["drivers"] = [
