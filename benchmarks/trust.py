@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.rivals.method import Training
-from benchmarks.rivals.ours import adapted, learn, quantiles
+from benchmarks.rivals.ours import EVERYTHING, NOTHING, adapted, learn, quantiles
 from benchmarks.rivals.problem import (
     INDEX_TEST,
     TEST_SEED_SHIFT,
@@ -60,7 +60,12 @@ SHIFT = (
 LEAST_ATHLETES = 30
 LABELLED = 10
 #: Labelled episodes of an athlete that are known.
-HISTORY = (0, 5, 15)
+FEW, MANY = 5, 15
+HISTORY = {
+    "none": NOTHING,
+    f"first {FEW}": slice(FEW), f"first {MANY}": slice(MANY),
+    f"latest {FEW}": slice(-FEW, None), f"latest {MANY}": slice(-MANY, None),
+}  # fmt: skip
 #: The morning test lies within these hours of the clock start.
 MORNING_H = (18.0, 30.0)
 EPISODES, DRAWS = 150, 500
@@ -123,8 +128,11 @@ def group_rows(
     model: ComponentModel, side: Side, delta: float, *, least: int
 ) -> dict[str, dict[str, float]]:
     """Score all episodes, without and with the athlete's past, and groups of `least` athletes."""
-    found = quantiles(model, side, delta, past=None)
-    rows = {"no past known": told(model, side, delta, past=0), "overall": _scored(found, side)}
+    found = quantiles(model, side, delta, past=EVERYTHING)
+    rows = {
+        "no past known": told(model, side, delta, past=NOTHING),
+        "overall": _scored(found, side),
+    }
     facts = side.facts
     groups = {"sex": facts.sex, "modality": side.data.modality, "confidence": facts.confidence}
     for name, group in groups.items():
@@ -148,8 +156,8 @@ def shifted_rows(model: ComponentModel, side: Side, delta: float) -> dict[str, d
     labelled, asked = side.take(np.flatnonzero(known)), side.take(np.flatnonzero(~known))
     of_club = adapted(model, _labelled(labelled))
     return {
-        "shifted, nobody labelled": told(model, asked, delta, past=0),
-        f"shifted, {LABELLED} others labelled": told(of_club, asked, delta, past=0),
+        "shifted, nobody labelled": told(model, asked, delta, past=NOTHING),
+        f"shifted, {LABELLED} others labelled": told(of_club, asked, delta, past=NOTHING),
         f"shifted, {LABELLED} others and own past": told(of_club, asked, delta),
     }
 
@@ -159,7 +167,7 @@ def _labelled(side: Side) -> Side:
 
 
 def told(
-    model: ComponentModel, side: Side, delta: float, *, past: int | None = None
+    model: ComponentModel, side: Side, delta: float, *, past: slice = EVERYTHING
 ) -> dict[str, float]:
     """Score the answers at the clock start; `past` as in `benchmarks.rivals.ours.quantiles`."""
     return _scored(quantiles(model, side, delta, past=past), side)
@@ -171,13 +179,16 @@ def _scored(found: Floats, side: Side) -> dict[str, float]:
 
 
 def history(model: ComponentModel, side: Side, delta: float) -> dict[str, dict[str, float]]:
-    """Score the episodes with `HISTORY[-1]` labelled ones before them, by how many are known."""
-    before = np.diff(earlier_episodes(side.data)[0])
-    enough = np.flatnonzero(before >= HISTORY[-1])
+    """Score episodes with `MANY` labelled ones before them, by which of these are known.
+
+    Features hold what tests of the last days showed, whatever is known here: the latest episodes
+    bring less beside them than the first ones do.
+    """
+    enough = np.flatnonzero(np.diff(earlier_episodes(side.data)[0]) >= MANY)
     some = side.take(enough)
     return {
-        str(known): _scored(quantiles(model, side, delta, past=known)[enough], some)
-        for known in HISTORY
+        name: _scored(quantiles(model, side, delta, past=past)[enough], some)
+        for name, past in HISTORY.items()
     }
 
 
@@ -278,6 +289,21 @@ def only(followed: Followed, episodes: Ints, tests: Ints) -> Followed:
     )  # fmt: skip
 
 
+def _history_table(by_known: dict[str, dict[str, float]]) -> list[str]:
+    """Return lines with the share of the CRPS gain of `MANY` episodes that `FEW` bring."""
+    none = by_known["none"]["crps_h"]
+    lines = ["", "| labelled episodes known | CRPS h | MAE h | in 80 % | share of the CRPS gain |"]
+    lines += ["|---|" + "---:|" * 4]
+    for known, m in by_known.items():
+        most = by_known[f"{known.split()[0]} {MANY}"]["crps_h"] if known != "none" else 0.0
+        share = (none - m["crps_h"]) / (none - most)
+        lines.append(
+            f"| {known} | {m['crps_h']:.2f} | {m['mae_h']:.2f} | {m['coverage_80']:.3f} | "
+            f"{share:.2f} |"
+        )
+    return lines
+
+
 def report(document: dict[str, Any]) -> str:
     """Return the tables as Markdown."""
     lines = ["| new athletes | athletes | episodes | in 80 % | width h | CRPS h | MAE h | bias h |",
@@ -287,16 +313,7 @@ def report(document: dict[str, Any]) -> str:
             f"| {name} | {m['athletes']:.0f} | {m['episodes']:,.0f} | {m['coverage_80']:.3f} | "
             f"{m['width_80_h']:.0f} | {m['crps_h']:.2f} | {m['mae_h']:.2f} | {m['bias_h']:+.1f} |"
         )
-    by_known = document["history"]
-    none, *_, most = (by_known[str(known)] for known in HISTORY)
-    lines += ["", "| labelled episodes known | CRPS h | MAE h | in 80 % | share of the MAE gain |"]
-    lines += ["|---:|" + "---:|" * 4]
-    for known, m in by_known.items():
-        share = (none["mae_h"] - m["mae_h"]) / (none["mae_h"] - most["mae_h"])
-        lines.append(
-            f"| {known} | {m['crps_h']:.2f} | {m['mae_h']:.2f} | {m['coverage_80']:.3f} | "
-            f"{share:.2f} |"
-        )
+    lines += _history_table(document["history"])
     found = document["morning_test"]
     lines += ["", f"one morning test, {found['episodes']} episodes with T > 24 h", ""]
     lines += ["| who | CRPS h | with the test | gain h (95 %) | in 80 % | with the test | share |"]

@@ -294,10 +294,13 @@ def test_next_sessions_are_those_of_the_same_athlete(side: Side) -> None:
     assert np.isinf(found[own[-1]])
 
 
-def test_the_latest_of_each_are_taken() -> None:
+def test_a_slice_of_each_athletes_past_is_taken() -> None:
     offsets, rows = np.array([0, 3, 3, 5]), np.array([4, 5, 6, 1, 2])
-    assert [part.tolist() for part in ours.latest(offsets, rows, 2)] == [
-        [0, 2, 2, 4], [5, 6, 1, 2]
-    ]  # fmt: skip
-    assert [part.tolist() for part in ours.latest(offsets, rows, 0)] == [[0, 0, 0, 0], []]
-    assert ours.latest(offsets, rows, None)[1] is rows
+
+    def taken(past: slice) -> list[list[int]]:
+        return [part.tolist() for part in ours.sliced(offsets, rows, past)]
+
+    assert taken(slice(-2, None)) == [[0, 2, 2, 4], [5, 6, 1, 2]]
+    assert taken(slice(1)) == [[0, 1, 1, 2], [4, 1]]
+    assert taken(ours.NOTHING) == [[0, 0, 0, 0], []]
+    assert taken(ours.EVERYTHING) == [offsets.tolist(), rows.tolist()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,10 @@ def at_start(data: ComponentData) -> ComponentData:
     )
 
 
+#: Of the athlete's earlier episodes.
+NOTHING, EVERYTHING = slice(0), slice(None)
+
+
 def learn(training: Training, *, preset: str = "fast") -> ComponentModel:
     """Fit the component to features at the clock start."""
     settings = ("bootstrap=1", "held_out_time=null", f"seed={training.seed}", f"preset={preset}")
@@ -51,7 +56,7 @@ def learn(training: Training, *, preset: str = "fast") -> ComponentModel:
 
 def quantiles(
     model: ComponentModel, side: Side, delta: float, *, seen: Followed | None = None,
-    past: int | None = 0,
+    past: slice = NOTHING,
 ) -> Floats:  # fmt: skip
     """Return the quantiles of the recovery time at `LEVELS` for each episode.
 
@@ -59,12 +64,12 @@ def quantiles(
     ----------
     seen : Followed or None
         Tests of the episodes that are known.
-    past : int or None
-        How many of the athlete's earlier labelled episodes are known, the latest ones; None: all.
+    past : slice
+        Which of the athlete's earlier labelled episodes, in order of time, are known.
     """
     X, data = side.X, side.data
     read = model.measurement.read(data.followed)
-    earlier = latest(*earlier_episodes(data), past)
+    earlier = sliced(*earlier_episodes(data), past)
     before = Past(read, model.curve.means(X), np.arange(len(side)), *earlier)
     offsets = athlete_offsets(model.offsets, model.grid, before, read, data.team, data.team)
     known = no_tests(len(side)) if seen is None else seen
@@ -76,12 +81,10 @@ def quantiles(
     return found
 
 
-def latest(offsets: Ints, rows: Ints, most: int | None) -> tuple[Ints, Ints]:
-    """Return the last `most` of each ragged row; None: all."""
-    if most is None:
-        return offsets, rows
-    counts = np.minimum(np.diff(offsets), most)
-    kept = [rows[end - n : end] for end, n in zip(offsets[1:], counts, strict=True)]
+def sliced(offsets: Ints, rows: Ints, past: slice) -> tuple[Ints, Ints]:
+    """Return the slice `past` of each ragged row."""
+    kept = [rows[first:end][past] for first, end in pairwise(offsets)]
+    counts = [part.size for part in kept]
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), np.concatenate(kept)
 
 
