@@ -21,7 +21,7 @@ from benchmarks.peers.subset import NAMES, columns_of, tables_of
 from benchmarks.stored import bytes_of, load
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.engine import build_features, warm_up
-from nmr_ml.testspec import shipped_testspecs
+from nmr_ml.recovery_tests import shipped_testspecs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmarks.real import real_cohort
-from nmr_ml.episodes import EXERTION
+from nmr_ml.cohort.tables import TABLES
 from nmr_ml.features.catalogue import GROUPS
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.tables import TABLES
-from nmr_ml.testspec import shipped_testspecs
-from nmr_ml.training_set import training_frame
+from nmr_ml.history.episodes import EXERTION
+from nmr_ml.recovery_tests import shipped_testspecs
+from training.data.training_set import training_frame
 
 if TYPE_CHECKING:
-    from nmr_ml.cohort import Cohort
+    from nmr_ml.cohort.cohort import Cohort
 
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 SETS = {"soccermon": "SoccerMon", "pmdata": "PMData"}

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nmr_ml.cohort import Cohort
-from nmr_ml.queries import Queries
-from nmr_ml.tables import MODALITIES, TABLES
+from nmr_ml.cohort.cohort import Cohort
+from nmr_ml.cohort.tables import MODALITIES, TABLES
+from nmr_ml.history.queries import Queries
 
 if TYPE_CHECKING:
-    from nmr_ml.history import History
+    from nmr_ml.history.history import History
 
 DAY_S = 86_400
 START_S = 1_767_225_600  # 2026-01-01

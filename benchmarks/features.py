@@ -33,15 +33,15 @@ from benchmarks.feature_cohort import landmark_queries, request_body, synthetic
 from benchmarks.peers.subset import EWMA_NAMES, NAMES
 from benchmarks.stored import Problem, save
 from nmr_ml.features.engine import build_features, warm_up
-from nmr_ml.history import build_history, history_of_columns
-from nmr_ml.request_columns import request_columns
-from nmr_ml.testspec import shipped_testspecs
-from serving.requests import ROW_TABLES, known_tests, parse
+from nmr_ml.history.history import build_history, history_of_columns
+from nmr_ml.recovery_tests import shipped_testspecs
+from serving.requests.question import ROW_TABLES, known_tests, parse
+from serving.requests.row_columns import request_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nmr_ml.history import History
+    from nmr_ml.history.history import History
 
 LANDMARKS_H = (0.0, 24.0, 48.0)
 TESTS = ("cmj_height", "readiness")

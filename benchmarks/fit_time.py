@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING
 import lightgbm as lgb
 import numpy as np
 
-from nmr_ml.curve_fit import fit_curve
-from nmr_ml.curve_target import CurveTarget
+from nmr_ml.cohort.reader import read_cohort
+from nmr_ml.cohort.writer import write_cohort
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.latent import TreeSettings, grow
-from nmr_ml.reader import read_cohort
+from nmr_ml.models.curve.boosted import TreeSettings, grow
+from nmr_ml.models.curve.fit import fit_curve
+from nmr_ml.models.curve.target import CurveTarget
+from nmr_ml.recovery_tests import shipped_testspecs
 from nmr_ml.simulator import simulate
-from nmr_ml.testspec import shipped_testspecs
-from nmr_ml.writer import write_cohort
-from training.dataset import component_data
+from training.data.dataset import component_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from training.dataset import ComponentData
+    from training.data.dataset import ComponentData
 
 COMPONENT, LANDMARKS_H, REPEATS = "power", (0.0, 24.0, 48.0), 3
 SETTINGS = TreeSettings()

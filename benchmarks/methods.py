@@ -36,7 +36,7 @@ from benchmarks.rivals.problem import (
     strangers,
 )
 from benchmarks.rivals.scores import crps, difference, probability_until, scores
-from training.scores import brier
+from training.scoring.scores import brier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -23,15 +23,15 @@ import pandas as pd
 from benchmarks.real import real_cohort
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.engine import build_features
-from nmr_ml.history import build_history
-from nmr_ml.queries import Queries
-from nmr_ml.testspec import COMPONENTS, shipped_testspecs
+from nmr_ml.history.history import build_history
+from nmr_ml.history.queries import Queries
+from nmr_ml.recovery_tests import COMPONENTS, shipped_testspecs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from nmr_ml.cohort import Cohort
+    from nmr_ml.cohort.cohort import Cohort
 
 PAGE = Path(__file__).parents[1] / "docs" / "athlete.png"
 ATHLETE = "p07"  # the longest record of sessions, nights and questionnaires together

@@ -6,12 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmr_ml.cohort.reader import read_cohort
 from nmr_ml.ingest import SOURCES, IngestOptions
 from nmr_ml.ingest.saving import save
-from nmr_ml.reader import read_cohort
 
 if TYPE_CHECKING:
-    from nmr_ml.cohort import Cohort
+    from nmr_ml.cohort.cohort import Cohort
 
 
 def real_cohort(source: str, data: Path) -> Cohort:

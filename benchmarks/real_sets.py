@@ -18,21 +18,21 @@ import numpy as np
 from benchmarks.real import real_cohort
 from benchmarks.strength import strength
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.testspec import shipped_testspecs
-from training.bootstrap import compare
+from nmr_ml.recovery_tests import shipped_testspecs
 from training.config import load_config
-from training.dataset import component_data
-from training.fitting import fit_component
-from training.readings import fit_reading, held_out_curves, reading_data, reading_errors
+from training.data.dataset import component_data
+from training.fitting.component import fit_component
+from training.fitting.readings import fit_reading, held_out_curves, reading_data, reading_errors
+from training.scoring.bootstrap import compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.cohort import Cohort
-    from training.bootstrap import Estimate
+    from nmr_ml.cohort.cohort import Cohort
     from training.config import TrainConfig
-    from training.fitting import FittedComponent
-    from training.readings import FittedReading
+    from training.fitting.component import FittedComponent
+    from training.fitting.readings import FittedReading
+    from training.scoring.bootstrap import Estimate
 
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]

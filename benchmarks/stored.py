@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nmr_ml.history import History, Rows
-from nmr_ml.queries import Queries
+from nmr_ml.history.history import History, Rows
+from nmr_ml.history.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,32 +21,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nmr_ml.adaptation import Past, athlete_offsets
-from nmr_ml.baseline import test_errors
-from nmr_ml.component import prior_of
-from nmr_ml.episodes import find_episodes
+from nmr_ml.cohort.reader import read_cohort
+from nmr_ml.cohort.writer import write_cohort
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.history import build_history
+from nmr_ml.features.model_inputs import model_inputs
+from nmr_ml.history.episodes import find_episodes
+from nmr_ml.history.history import build_history
+from nmr_ml.history.queries import at_landmarks, expand
+from nmr_ml.history.rested_baseline import test_errors
 from nmr_ml.ingest import SOURCES, IngestOptions
 from nmr_ml.ingest.saving import save
-from nmr_ml.inputs import model_inputs
-from nmr_ml.labels import Followed, no_tests
-from nmr_ml.posterior import probability_below
-from nmr_ml.reader import read_cohort
+from nmr_ml.labels.followed_tests import Followed, no_tests
+from nmr_ml.models.component.model import prior_of
+from nmr_ml.models.component.offsets import Past, athlete_offsets
+from nmr_ml.models.curve.posterior import probability_below
+from nmr_ml.recovery_tests import shipped_testspecs
 from nmr_ml.simulator import load_config as simulator_settings
 from nmr_ml.simulator import simulate
-from nmr_ml.targets import at_landmarks, expand
-from nmr_ml.testspec import shipped_testspecs
-from nmr_ml.writer import write_cohort
 from training.config import load_config
-from training.dataset import component_data
-from training.fitting import fit_component
+from training.data.dataset import component_data
+from training.fitting.component import fit_component
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.cohort import Cohort
-    from nmr_ml.component import ComponentModel
+    from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.models.component.model import ComponentModel
     from nmr_ml.simulator import SimulatorConfig
 
     Bools = NDArray[np.bool_]

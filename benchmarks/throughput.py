@@ -20,29 +20,29 @@ import numpy as np
 
 from benchmarks.feature_cohort import synthetic
 from benchmarks.rivals.problem import INDEX_TEST
-from nmr_ml.curve import curve_grid, likelihood_tables
-from nmr_ml.curve_fit import fit_curve
-from nmr_ml.episodes import find_episodes
+from nmr_ml.cohort.reader import canonical_cohort
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.history import build_history
-from nmr_ml.labels import no_tests, whole_follow_up
-from nmr_ml.latent import TreeSettings
-from nmr_ml.population import choose_shapes
-from nmr_ml.posterior import read_off, recovery_quantiles
-from nmr_ml.reader import canonical_cohort
+from nmr_ml.history.episodes import find_episodes
+from nmr_ml.history.history import build_history
+from nmr_ml.history.queries import at_landmarks, expand
+from nmr_ml.labels.followed_tests import no_tests, whole_follow_up
+from nmr_ml.models.curve.boosted import TreeSettings
+from nmr_ml.models.curve.fit import fit_curve
+from nmr_ml.models.curve.likelihood import curve_grid, likelihood_tables
+from nmr_ml.models.curve.population import choose_shapes
+from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
+from nmr_ml.recovery_tests import shipped_testspecs
 from nmr_ml.simulator import simulate
-from nmr_ml.targets import at_landmarks, expand
-from nmr_ml.testspec import shipped_testspecs
-from training.dataset import component_data
+from training.data.dataset import component_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nmr_ml.curve import CurveGrid
-    from nmr_ml.curve_fit import CurveFit
-    from nmr_ml.history import History
-    from nmr_ml.labels import Followed
-    from training.dataset import ComponentData
+    from nmr_ml.history.history import History
+    from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.models.curve.fit import CurveFit
+    from nmr_ml.models.curve.likelihood import CurveGrid
+    from training.data.dataset import ComponentData
 
 T = TypeVar("T")
 SPECS = shipped_testspecs()

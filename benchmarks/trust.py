@@ -36,14 +36,14 @@ from benchmarks.rivals.scores import (
     quantiles_of_draws,
     scores,
 )
-from training.held_out import earlier_episodes
+from training.fitting.held_out import earlier_episodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.rivals.problem import Side
-    from nmr_ml.component import ComponentModel
-    from nmr_ml.labels import Followed
+    from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.models.component.model import ComponentModel
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

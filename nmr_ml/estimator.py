@@ -14,22 +14,27 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Tags, check_array, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from nmr_ml.curve_fit import fit_curve, fit_curve_to_times
-from nmr_ml.curve_store import read_curve, write_curve
 from nmr_ml.errors import DataError, UsageError
-from nmr_ml.followed_matrix import TEST_COLUMNS, TargetError, followed_of_matrix, target_error
-from nmr_ml.home import writing_folder
-from nmr_ml.labels import no_tests
-from nmr_ml.latent import TreeSettings
-from nmr_ml.posterior import read, read_off
+from nmr_ml.labels.followed_tests import no_tests
+from nmr_ml.models.curve.boosted import TreeSettings
+from nmr_ml.models.curve.fit import fit_curve, fit_curve_to_times
+from nmr_ml.models.curve.posterior import read, read_off
+from nmr_ml.models.curve.store import read_curve, write_curve
+from nmr_ml.models.curve.target_matrix import (
+    TEST_COLUMNS,
+    TargetError,
+    followed_of_matrix,
+    target_error,
+)
+from nmr_ml.runtime.home import writing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from nmr_ml.curve_fit import CurveFit
-    from nmr_ml.latent import Preset
+    from nmr_ml.models.curve.boosted import Preset
+    from nmr_ml.models.curve.fit import CurveFit
 
     Floats = NDArray[np.float64]
     Objects = NDArray[np.object_]
@@ -92,9 +97,9 @@ lambda_l2, max_bin
 
     Attributes
     ----------
-    curve_ : nmr_ml.latent.BoostedCurve
-    grid_ : nmr_ml.curve.CurveGrid
-    measurement_ : nmr_ml.measurement.Measurement
+    curve_ : nmr_ml.models.curve.boosted.BoostedCurve
+    grid_ : nmr_ml.models.curve.likelihood.CurveGrid
+    measurement_ : nmr_ml.models.curve.measurement.Measurement
         How the tests' errors were read; as given where recovery times were.
     figures_ : dict of str to float
         Rounds, spreads, evidence of the fit.
@@ -112,7 +117,7 @@ lambda_l2, max_bin
     - Shape (n,): recovery times in hours, 0 or more, as simulators know them.
     - Shape (n, 1 + 3 k): the tests. First the standard error of the baseline, then up to k times
       hours after the clock start, deficit and typical error, padded with NaN. It is what
-      `nmr_ml.followed_matrix.test_matrix` makes of `nmr_ml.labels.Followed`. The R² of `score` is
+      `nmr_ml.models.curve.target_matrix.test_matrix` makes of `nmr_ml.labels.followed_tests.Followed`. The R² of `score` is
       against known recovery times and has no meaning here.
 
     It passes all of scikit-learn's ``check_estimator`` with trees that fit the few rows of these

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from nmr_ml import console, telemetry
-from nmr_ml.cli import guarded, stop_on_sigterm
+from nmr_ml.cli.main import guarded, stop_on_sigterm
+from nmr_ml.cohort.folder import DESCRIPTION
 from nmr_ml.errors import DataError, OutsideError
-from nmr_ml.folder import DESCRIPTION
-from nmr_ml.home import home, writing_file
-from serving.settings import Settings
+from nmr_ml.runtime import console, telemetry
+from nmr_ml.runtime.home import home, writing_file
+from serving.api.settings import Settings
 
 if TYPE_CHECKING:
     import socket
@@ -57,7 +57,7 @@ def simulated(squad: Path) -> Path:
     if (squad / DESCRIPTION).is_file():
         console.say("Is there already.")
     else:
-        from nmr_ml.commands.simulate import simulate
+        from nmr_ml.cli.simulate import simulate
 
         simulate(squad, athletes=ATHLETES, days=DAYS, seed=SEED)
     return squad
@@ -65,7 +65,7 @@ def simulated(squad: Path) -> Path:
 
 def champion(squad: Path) -> Path:
     """Return the bundle of the champion, trained and promoted where there is none."""
-    from nmr_ml.registry import CHAMPION, resolve
+    from nmr_ml.bundle.registry import CHAMPION, resolve
 
     step(f"nmr train {squad}, then nmr promote")
     try:
@@ -84,9 +84,9 @@ def champion(squad: Path) -> Path:
 
 def scored(squad: Path, folder: Path) -> dict[str, Any]:
     """Score the squad at the end of somebody's last session; return a request about that one."""
-    from nmr_ml.reader import read_cohort
+    from nmr_ml.cohort.reader import read_cohort
     from serving.commands import score
-    from serving.example import eligible, request_of
+    from serving.requests.example import eligible, request_of
 
     cohort = read_cohort(squad)
     athlete_id, as_of = eligible(cohort)
@@ -161,7 +161,7 @@ def asked(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown(answer: Mapping[str, Any], path: Path) -> None:
     """Print the answer and keep it."""
-    from serving.rendering import rendered
+    from serving.answers.rendering import rendered
 
     with writing_file(path) as temporary:
         temporary.write_text(json.dumps(answer, ensure_ascii=False, indent=2), encoding="utf-8")

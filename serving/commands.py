@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmr_ml import console
 from nmr_ml.errors import DataError, UsageError
+from nmr_ml.runtime import console
 
 if TYPE_CHECKING:
     from typing import Any
@@ -49,15 +49,15 @@ def score(
             "--landmarks and --as-of were both given.",
             "Give landmarks to look at every episode, or one time to look at each athlete then.",
         )
-    from nmr_ml.targets import parse_landmarks
+    from nmr_ml.history.queries import parse_landmarks
 
     hours = parse_landmarks(landmarks or "0")
     moment = None if as_of is None else _moment(as_of)
-    from nmr_ml.bundle import load_bundle
-    from nmr_ml.folder import read_description
-    from nmr_ml.predict import Options, check_risk, parse_deltas
-    from nmr_ml.registry import resolve
-    from serving import scoring
+    from nmr_ml.bundle.bundle import load_bundle
+    from nmr_ml.bundle.registry import resolve
+    from nmr_ml.cohort.folder import read_description
+    from nmr_ml.predictions.predict import Options, check_risk, parse_deltas
+    from serving import batch as scoring
 
     deltas = {} if delta is None else parse_deltas(delta)
     options = Options(hours, moment, deltas=deltas, drivers=drivers, risk=check_risk(risk))
@@ -84,18 +84,18 @@ def predict(
 ) -> None:
     """Predict for one athlete, offline; the answer is the one that the API gives."""
     text = _request_bytes(request)
-    from serving.requests import answer, loads, parse
+    from serving.requests.question import answer, loads, parse
 
     body = loads(text)
     parse(body)  # a wrong request is refused before a model is looked for
-    from nmr_ml.bundle import load_bundle
-    from nmr_ml.registry import resolve
+    from nmr_ml.bundle.bundle import load_bundle
+    from nmr_ml.bundle.registry import resolve
 
     document = answer(load_bundle(resolve(model)), body)
     if as_json:
         console.emit(document)
         return
-    from serving.rendering import rendered
+    from serving.answers.rendering import rendered
 
     console.show(rendered(document))
 
@@ -109,13 +109,13 @@ def serve(
 
     Other machines are served only where NMR_API_TOKEN is set, which requests then must carry.
     """
-    from serving.settings import Settings
+    from serving.api.settings import Settings
 
     settings = Settings.from_environment()
     from serving import server
 
     with server.bind(host, port, settings.token) as listener:
-        from nmr_ml.registry import resolve
+        from nmr_ml.bundle.registry import resolve
 
         server.serve(listener, resolve(model))
 

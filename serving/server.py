@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from nmr_ml import console
 from nmr_ml.errors import OutsideError, UsageError
-from serving.settings import BUNDLE_VARIABLE, TOKEN_VARIABLE
+from nmr_ml.runtime import console
+from serving.api.settings import BUNDLE_VARIABLE, TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,7 @@
 # ruff: noqa: E402  telemetry is switched off before the library that has it is imported
 from __future__ import annotations
 
-from nmr_ml import telemetry
+from nmr_ml.runtime import telemetry
 
 telemetry.switch_off()
 
@@ -11,9 +11,9 @@ import gc
 
 import bentoml
 
-from serving.app import create_app, put_in_service
-from serving.readiness import verified_bundle
-from serving.settings import Settings
+from serving.api.app import create_app, put_in_service
+from serving.api.readiness import verified_bundle
+from serving.api.settings import Settings
 
 #: BentoML keeps a timer for each finished request this long; see `_settle`.
 TIMEOUT_S = 10

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nmr_ml import telemetry
+from nmr_ml.runtime import telemetry
 
 telemetry.switch_off()
 
 if TYPE_CHECKING:
-    from registered import Registry
-
-    from nmr_ml.bundle import Bundle
-    from nmr_ml.cohort import Cohort
-    from training.experiment import Trained
+    from nmr_ml.bundle.bundle import Bundle
+    from nmr_ml.cohort.cohort import Cohort
+    from tests.support.registered import Registry
+    from training.experiments.experiment import Trained
 
 SMALL = ("folds=2", "max_rounds=20", "least_athletes=5", "least_episodes=50", "bootstrap=100")
 
@@ -33,8 +32,8 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture(scope="session")
 def sim_cohort_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated cohort on disk: 16 athletes, 75 days."""
+    from nmr_ml.cohort.writer import write_cohort
     from nmr_ml.simulator import simulate
-    from nmr_ml.writer import write_cohort
 
     simulated = simulate(athletes=16, days=75, seed=11)
     path = tmp_path_factory.mktemp("cohorts") / "sim"
@@ -51,7 +50,7 @@ def sim_cohort_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sim_cohort(sim_cohort_path: Path) -> Cohort:
     """The same cohort, read."""
-    from nmr_ml.reader import read_cohort
+    from nmr_ml.cohort.reader import read_cohort
 
     return read_cohort(sim_cohort_path)
 
@@ -59,12 +58,12 @@ def sim_cohort(sim_cohort_path: Path) -> Cohort:
 @pytest.fixture(scope="session")
 def tiny_bundle(sim_cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a real, quickly trained bundle."""
-    from nmr_ml.bundle import save_bundle
-    from nmr_ml.testspec import load_testspecs
-    from training.availability import absence_data, fit_availability
+    from nmr_ml.bundle.bundle import save_bundle
+    from nmr_ml.recovery_tests import load_testspecs
     from training.config import load_config
-    from training.experiment import assemble, collect, fit_components
-    from training.readings import fit_readings
+    from training.experiments.experiment import assemble, collect, fit_components
+    from training.fitting.availability import absence_data, fit_availability
+    from training.fitting.readings import fit_readings
 
     config = load_config(None, SMALL)
     specs = load_testspecs()
@@ -80,7 +79,7 @@ def tiny_bundle(sim_cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def bundle(tiny_bundle: Path) -> Bundle:
     """The same bundle, loaded."""
-    from nmr_ml.bundle import load_bundle
+    from nmr_ml.bundle.bundle import load_bundle
 
     return load_bundle(tiny_bundle)
 
@@ -91,7 +90,7 @@ def trained_home(
 ) -> tuple[Path, Trained]:
     """A state folder in which the small cohort was trained on once, and what came of it."""
     from training.config import load_config
-    from training.experiment import train
+    from training.experiments.experiment import train
 
     home = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
@@ -103,9 +102,8 @@ def trained_home(
 @pytest.fixture
 def registry(trained_home: tuple[Path, Trained], bundle: Bundle, tmp_path: Path) -> Registry:
     """That model's registry, copied to the test's own state folder."""
-    from registered import Registry
-
-    from nmr_ml.home import home
+    from nmr_ml.runtime.home import home
+    from tests.support.registered import Registry
     from training.config import load_config
 
     home().mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from training.evaluation import Evaluation
-    from training.experiment import Trained
+    from training.experiments.evaluation import Evaluation
+    from training.experiments.experiment import Trained
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -29,8 +29,8 @@ def train(
     from training.config import load_config
 
     chosen = load_config(config, settings or [])
-    from nmr_ml import console
-    from training import experiment
+    from nmr_ml.runtime import console
+    from training.experiments import experiment
 
     with console.status("training") as tell:
         trained = experiment.train(cohort, chosen, progress=tell)
@@ -48,8 +48,8 @@ def adapt(
     as_json: Json = False,
 ) -> None:
     """Learn how fast the teams of a cohort recover, without refitting the model."""
-    from nmr_ml import console
-    from training import adapting
+    from nmr_ml.runtime import console
+    from training.experiments import adapting
 
     adapted = adapting.adapt(cohort, model)
     if as_json:
@@ -77,13 +77,13 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a model on a cohort, beside the baselines."""
-    from nmr_ml import console
-    from training import evaluation
+    from nmr_ml.runtime import console
+    from training.experiments import evaluation
 
     found = evaluation.evaluate(cohort, model)
     drawn: list[str] = []
     if plots is not None:
-        from training.plots import write_plots
+        from training.reports.plots import write_plots
 
         drawn = write_plots(found.components, plots)
     if as_json:
@@ -113,8 +113,8 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Make a model the champion if it beats the baselines on held-out athletes."""
-    from nmr_ml import console
-    from training import gate
+    from nmr_ml.runtime import console
+    from training.experiments import gate
 
     number, verdict = gate.promote(version)
     if as_json:
@@ -138,9 +138,9 @@ def _trained_json(trained: Trained) -> dict[str, Any]:
 
 
 def _show_trained(trained: Trained) -> None:
-    from nmr_ml import console
-    from training import report
-    from training.absence_report import show_learnt
+    from nmr_ml.runtime import console
+    from training.reports import tables as report
+    from training.reports.absences import show_learnt
 
     parts = trained.card["components"]
     of_athletes = [(n, c["held_out_brier"], c["held_out"]) for n, c in parts.items()]
@@ -161,9 +161,9 @@ def _show_trained(trained: Trained) -> None:
 
 
 def _show_evaluation(found: Evaluation) -> None:
-    from nmr_ml import console
-    from training import report
-    from training.absence_report import show_scores
+    from nmr_ml.runtime import console
+    from training.reports import tables as report
+    from training.reports.absences import show_scores
 
     here = {n: c for n, c in found.components.items() if "log_score" in c}
     title = f"version {found.model_version} on {found.cohort}"
@@ -191,7 +191,7 @@ def _show_evaluation(found: Evaluation) -> None:
 
 
 def _show_late(components: Mapping[str, Any]) -> None:
-    from training import report
+    from training.reports import tables as report
 
     late = {name: scores for name, scores in components.items() if scores}
     if late:
@@ -200,3 +200,75 @@ def _show_late(components: Mapping[str, Any]) -> None:
             f"The same athletes later, trained on the first {until:.0%} of each cohort's time",
             [(name, scores["brier"], scores) for name, scores in late.items()],
         )
+
+
+def features(
+    cohort: Annotated[Path | None, typer.Argument(help="A cohort folder.")] = None,
+    out: Annotated[Path | None, typer.Argument(help="The Parquet file to write.")] = None,
+    landmarks: Annotated[
+        str, typer.Option(help="Hours after the clock start, with commas: 0,24,48.")
+    ] = "0",
+    extras: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Also a quantity of older work, no feature: acwr."),
+    ] = None,
+    catalogue: Annotated[
+        bool, typer.Option("--catalogue", help="List every feature and exit.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
+) -> None:
+    """Write the training set: features as of each landmark, and what came of each episode."""
+    from nmr_ml.errors import UsageError
+    from nmr_ml.history.queries import parse_landmarks
+    from nmr_ml.runtime import console
+
+    hours = parse_landmarks(landmarks)
+    wanted = _extras(extras or [])
+    if catalogue:
+        from nmr_ml.features.catalogue import catalogue_table
+
+        console.say(catalogue_table())
+        return
+    if cohort is None or out is None:
+        raise UsageError(
+            "usage",
+            "COHORT and OUT.parquet are needed.",
+            "Write: nmr features COHORT OUT.parquet; or list the columns with --catalogue.",
+        )
+    rows, labelled = _write(cohort, out, hours, wanted)
+    if as_json:
+        console.emit({"out": str(out), "rows": rows, "labelled": labelled})
+    else:
+        console.say(f"{out}: {rows:,} rows, {labelled:,} of them labelled.")
+
+
+def _extras(names: list[str]) -> list[str]:
+    from nmr_ml.errors import UsageError
+    from nmr_ml.features.legacy import EXTRAS
+
+    for name in names:
+        if name not in EXTRAS:
+            raise UsageError(
+                "usage",
+                f"--with {name!r} is not known, expected {' or '.join(EXTRAS)}.",
+                "The features themselves are always written; leave --with out for those alone.",
+            )
+    return names
+
+
+def _write(cohort: Path, out: Path, hours: tuple[float, ...], extras: list[str]) -> tuple[int, int]:
+    from nmr_ml.cohort.reader import read_cohort
+    from nmr_ml.features.contract import feature_contract
+    from nmr_ml.features.legacy import EXTRAS
+    from nmr_ml.recovery_tests import load_testspecs
+    from nmr_ml.runtime.home import writing_file
+    from training.data.training_set import training_frame
+
+    frame = training_frame(read_cohort(cohort), load_testspecs(), hours)
+    features = frame[list(feature_contract().names)].to_numpy()
+    frame = frame.assign(**{name: EXTRAS[name](features) for name in extras})
+    with writing_file(out) as temporary:
+        frame.to_parquet(temporary, index=False)
+    return len(frame), int((frame["y_state"] == "labelled").sum())

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nmr_ml import configs
 from nmr_ml.errors import UsageError
-from nmr_ml.latent import Preset, TreeSettings
+from nmr_ml.models.curve.boosted import Preset, TreeSettings
+from nmr_ml.runtime import configs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

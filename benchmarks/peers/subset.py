@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.cohort.tables import ANALYTES, SPECIMENS
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.features.families import NIGHT_COLUMNS, SUMMED_COLUMNS
-from nmr_ml.tables import ANALYTES, SPECIMENS
+from nmr_ml.features.measured import NIGHT_COLUMNS, SUMMED_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nmr_ml.history import History
-    from nmr_ml.queries import Queries
+    from nmr_ml.history.history import History
+    from nmr_ml.history.queries import Queries
 
     Arrays = dict[str, np.ndarray]
     Tables = Mapping[str, Arrays]

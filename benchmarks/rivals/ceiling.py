@@ -9,19 +9,19 @@ import numpy as np
 
 from benchmarks.rivals.method import trees
 from benchmarks.rivals.scores import LEVELS
-from nmr_ml.curve import curve_grid, node_recovery_hours
-from nmr_ml.curve_target import CurveTarget
-from nmr_ml.labels import no_tests
-from nmr_ml.latent import TreeSettings, fit_boosted_curve
-from nmr_ml.population import choose_shapes, fit_population
-from nmr_ml.posterior import read_off, recovery_quantiles
+from nmr_ml.labels.followed_tests import no_tests
+from nmr_ml.models.curve.boosted import TreeSettings, fit_boosted_curve
+from nmr_ml.models.curve.likelihood import curve_grid, node_recovery_hours
+from nmr_ml.models.curve.population import choose_shapes, fit_population
+from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
+from nmr_ml.models.curve.target import CurveTarget
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.rivals.method import Answer, Training
     from benchmarks.rivals.problem import Side
-    from nmr_ml.curve import CurveGrid
+    from nmr_ml.models.curve.likelihood import CurveGrid
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

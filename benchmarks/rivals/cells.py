@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from nmr_ml.curve import (
+from nmr_ml.models.curve.likelihood import (
     curve_grid,
     likelihood_tables,
     node_recovery_hours,
     remaining,
     shape_loglik,
 )
-from nmr_ml.measurement import profile_measurement
-from nmr_ml.population import choose_shapes, fit_population, node_probabilities
+from nmr_ml.models.curve.measurement import profile_measurement
+from nmr_ml.models.curve.population import choose_shapes, fit_population, node_probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.curve import CurveGrid
-    from nmr_ml.labels import Followed
-    from nmr_ml.measurement import Measurement
-    from nmr_ml.population import Population
+    from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.measurement import Measurement
+    from nmr_ml.models.curve.population import Population
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.rivals.scores import LEVELS
-from nmr_ml.labels import no_tests
-from nmr_ml.posterior import read_off, recovery_quantiles
+from nmr_ml.labels.followed_tests import no_tests
+from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

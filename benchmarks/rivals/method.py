@@ -12,13 +12,13 @@ import numpy as np
 
 from benchmarks.rivals.cells import PopulationCells, cell_weights, population_cells
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.folds import athlete_folds
+from nmr_ml.numeric.folds import athlete_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.rivals.problem import Side
-    from nmr_ml.labels import Followed
+    from nmr_ml.labels.followed_tests import Followed
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -10,23 +10,23 @@ import numpy as np
 
 from benchmarks.rivals.problem import specs_for
 from benchmarks.rivals.scores import LEVELS
-from nmr_ml.adaptation import Past, athlete_offsets, fit_team
-from nmr_ml.component import prior_of
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.labels import no_tests
-from nmr_ml.posterior import read_off, recovery_quantiles
+from nmr_ml.labels.followed_tests import no_tests
+from nmr_ml.models.component.model import prior_of
+from nmr_ml.models.component.offsets import Past, athlete_offsets, fit_team
+from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
 from training.config import load_config
-from training.fitting import fit_component
-from training.held_out import earlier_episodes
+from training.fitting.component import fit_component
+from training.fitting.held_out import earlier_episodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.rivals.method import Answer, Training
     from benchmarks.rivals.problem import Side
-    from nmr_ml.component import ComponentModel
-    from nmr_ml.labels import Followed
-    from training.dataset import ComponentData
+    from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.models.component.model import ComponentModel
+    from training.data.dataset import ComponentData
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmr_ml.baseline import Baselines
+from nmr_ml.cohort.reader import canonical_cohort
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.labels import Followed
-from nmr_ml.reader import canonical_cohort
+from nmr_ml.history.rested_baseline import Baselines
+from nmr_ml.labels.followed_tests import Followed
+from nmr_ml.recovery_tests import shipped_testspecs
 from nmr_ml.simulator import load_config, simulate
-from nmr_ml.testspec import shipped_testspecs
-from training.dataset import ComponentData, Facts, component_data
+from training.data.dataset import ComponentData, Facts, component_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nmr_ml.testspec import Component, TestSpec
+    from nmr_ml.recovery_tests import Component, TestSpec
 
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.scores import concordance
+from training.scoring.scores import concordance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

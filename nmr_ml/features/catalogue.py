@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from nmr_ml.features.families import (
+from nmr_ml.cohort.tables import MODALITIES, SESSION_KINDS, SEXES
+from nmr_ml.features.measured import (
     ANALYTE_SERIES,
     ITEMS,
     LOAD_WINDOWS_D,
@@ -15,7 +16,6 @@ from nmr_ml.features.families import (
     SESSION_COLUMNS,
     SUMMED_COLUMNS,
 )
-from nmr_ml.tables import MODALITIES, SESSION_KINDS, SEXES
 
 Group = Literal["load", "sleep", "endocrine", "nutrition", "person", "history"]
 GROUPS: tuple[Group, ...] = ("load", "sleep", "endocrine", "nutrition", "person", "history")

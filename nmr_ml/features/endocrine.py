@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmr_ml.features.asof import (
+from nmr_ml.features.labs import NAMES, SERIES, SINGLE, Labs, is_blood, usual_ln
+from nmr_ml.features.measured import LAB_SERIES
+from nmr_ml.features.moments import (
     DAY_S,
     SAME_MOMENT,
     Moments,
@@ -15,11 +17,9 @@ from nmr_ml.features.asof import (
     fill_missing,
     unsigned,
 )
-from nmr_ml.features.families import LAB_SERIES
-from nmr_ml.features.labs import NAMES, SERIES, SINGLE, Labs, is_blood, usual_ln
-from nmr_ml.history import NEVER_S
-from nmr_ml.kernels import inner
-from nmr_ml.sorted_rows import upper_bound_near
+from nmr_ml.history.history import NEVER_S
+from nmr_ml.numeric.compiled import inner
+from nmr_ml.numeric.sorted_rows import upper_bound_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

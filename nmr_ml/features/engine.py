@@ -10,25 +10,27 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from nmr_ml.baseline import Trials, trials_of
-from nmr_ml.features import before, endocrine, labs, load, nutrition, person, record, sleep
-from nmr_ml.features.asof import Asked, Clock, asked, clock_of, moments
+from nmr_ml.features import earlier_sessions as before
+from nmr_ml.features import endocrine, labs, load, nutrition, person, sleep
+from nmr_ml.features import past_tests as record
 from nmr_ml.features.catalogue import GROUPS, blocks
 from nmr_ml.features.contract import FeatureContract, feature_contract
-from nmr_ml.features.families import ITEMS
-from nmr_ml.history import history_of_columns, part_of
-from nmr_ml.kernels import kept
-from nmr_ml.loading import Loading, loading_of
-from nmr_ml.queries import Queries
-from nmr_ml.request_columns import request_columns
-from nmr_ml.testspec import TestSpec, shipped_testspecs
+from nmr_ml.features.measured import ITEMS
+from nmr_ml.features.moments import Asked, Clock, asked, clock_of, moments
+from nmr_ml.history.history import history_of_columns, part_of
+from nmr_ml.history.loading_sessions import Loading, loading_of
+from nmr_ml.history.queries import Queries
+from nmr_ml.history.rested_baseline import Trials, trials_of
+from nmr_ml.numeric.compiled import kept
+from nmr_ml.recovery_tests import TestSpec, shipped_testspecs
+from serving.requests.row_columns import request_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from nmr_ml.history import History
+    from nmr_ml.history.history import History
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

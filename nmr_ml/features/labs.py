@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nmr_ml.features.asof import DAY_S, HOUR_S
-from nmr_ml.features.families import ANALYTE_SERIES, LAB_SERIES, RATIOS
-from nmr_ml.history import NEVER_S
-from nmr_ml.kernels import inner, kept
-from nmr_ml.sorted_rows import upper_bound_near
-from nmr_ml.tables import ANALYTES, SEXES, SPECIMENS
+from nmr_ml.cohort.tables import ANALYTES, SEXES, SPECIMENS
+from nmr_ml.features.measured import ANALYTE_SERIES, LAB_SERIES, RATIOS
+from nmr_ml.features.moments import DAY_S, HOUR_S
+from nmr_ml.history.history import NEVER_S
+from nmr_ml.numeric.compiled import inner, kept
+from nmr_ml.numeric.sorted_rows import upper_bound_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.history import History
+    from nmr_ml.history.history import History
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

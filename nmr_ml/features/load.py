@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.features.asof import (
+from nmr_ml.cohort.tables import SESSION_KINDS, SEXES
+from nmr_ml.features.measured import LOAD_WINDOWS_D, SESSION_COLUMNS, SUMMED_COLUMNS
+from nmr_ml.features.moments import (
     DAY_S,
     HORIZON_S,
     HOUR_S,
@@ -22,15 +24,13 @@ from nmr_ml.features.asof import (
     stacked,
     unsigned,
 )
-from nmr_ml.features.families import LOAD_WINDOWS_D, SESSION_COLUMNS, SUMMED_COLUMNS
-from nmr_ml.kernels import inner, kept
-from nmr_ml.sorted_rows import running_latest, upper_bound_near
-from nmr_ml.tables import SESSION_KINDS, SEXES
+from nmr_ml.numeric.compiled import inner, kept
+from nmr_ml.numeric.sorted_rows import running_latest, upper_bound_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.history import History
+    from nmr_ml.history.history import History
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

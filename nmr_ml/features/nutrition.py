@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.features.asof import (
+from nmr_ml.features.moments import (
     DAY_S,
     HOUR_S,
     SAME_MOMENT,
@@ -15,14 +15,14 @@ from nmr_ml.features.asof import (
     fill_missing,
     stacked,
 )
-from nmr_ml.kernels import inner
-from nmr_ml.sorted_rows import upper_bound, upper_bound_near
+from nmr_ml.numeric.compiled import inner
+from nmr_ml.numeric.sorted_rows import upper_bound, upper_bound_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.features.load import Sessions
-    from nmr_ml.history import History
+    from nmr_ml.history.history import History
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.features.asof import SAME_MOMENT, Moments, copy_previous
-from nmr_ml.kernels import inner
-from nmr_ml.tables import SEXES
+from nmr_ml.cohort.tables import SEXES
+from nmr_ml.features.moments import SAME_MOMENT, Moments, copy_previous
+from nmr_ml.numeric.compiled import inner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.history import History
+    from nmr_ml.history.history import History
 
     Floats = NDArray[np.float64]
 

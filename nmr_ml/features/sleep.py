@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.features.asof import (
+from nmr_ml.features.measured import NIGHT_COLUMNS
+from nmr_ml.features.moments import (
     DAY_S,
     HORIZON_S,
     HOUR_S,
@@ -21,15 +22,14 @@ from nmr_ml.features.asof import (
     settled,
     unsigned,
 )
-from nmr_ml.features.families import NIGHT_COLUMNS
-from nmr_ml.history import NEVER_S
-from nmr_ml.kernels import inner, kept
-from nmr_ml.sorted_rows import running_latest, upper_bound, upper_bound_near
+from nmr_ml.history.history import NEVER_S
+from nmr_ml.numeric.compiled import inner, kept
+from nmr_ml.numeric.sorted_rows import running_latest, upper_bound, upper_bound_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.history import History
+    from nmr_ml.history.history import History
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -77,7 +77,7 @@ class Nights(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Pairs of nights a day apart, as `nmr_ml.history.History.night_pairs` has them."""
+    """Pairs of nights a day apart, as `nmr_ml.history.history.History.night_pairs` has them."""
 
     offsets: Ints
     wake_s: Ints

@@ -72,7 +72,7 @@ class Ingested:
     name, timezone, description, source : str
         For ``cohort.yaml``.
     tables : mapping of str to DataFrame
-        Tables of `nmr_ml.tables.TABLES` with the columns that the source can fill.
+        Tables of `nmr_ml.cohort.tables.TABLES` with the columns that the source can fill.
     account : tuple of Accounted
         One entry for each source file or pattern, and for the columns without a place.
     unusable : DataFrame
@@ -178,7 +178,7 @@ def stated_units(documented: Mapping[str, str], options: IngestOptions) -> dict[
                 "Drop the option or name one of them.",
             )
         # The catalogue takes half a second to load, and most calls state no unit.
-        from nmr_ml.analytes import shipped_analytes
+        from nmr_ml.cohort.analytes import shipped_analytes
 
         if shipped_analytes()[analyte].to_canonical(unit) is None:
             usual = ", ".join(shipped_analytes()[analyte].usual)

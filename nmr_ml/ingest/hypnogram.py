@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from nmr_ml.tables import STAGES
+from nmr_ml.cohort.tables import STAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

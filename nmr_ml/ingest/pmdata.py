@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from nmr_ml.cohort.tables import SLEEP
 from nmr_ml.ingest import pmdata_files as files
 from nmr_ml.ingest import pmdata_fitbit as fitbit
 from nmr_ml.ingest import pmdata_pmsys as pmsys
@@ -25,7 +26,6 @@ from nmr_ml.ingest.account import (
 )
 from nmr_ml.ingest.pmdata_files import Kept, Part, keep
 from nmr_ml.reasons import Quarantine
-from nmr_ml.tables import SLEEP
 
 if TYPE_CHECKING:
     from pathlib import Path

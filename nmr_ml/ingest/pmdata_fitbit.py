@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from nmr_ml.cohort.tables import STAGES
 from nmr_ml.ingest import hypnogram, sources
 from nmr_ml.ingest.account import USED, is_quarantined
 from nmr_ml.ingest.hypnogram import CODE
 from nmr_ml.reasons import Quarantine
-from nmr_ml.tables import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

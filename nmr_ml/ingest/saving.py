@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from nmr_ml.home import writing_file
-from nmr_ml.writer import write_cohort
+from nmr_ml.cohort.writer import write_cohort
+from nmr_ml.runtime.home import writing_file
 
 if TYPE_CHECKING:
     from pathlib import Path

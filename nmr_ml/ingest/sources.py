@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from nmr_ml import cells
-from nmr_ml import times as clock
+from nmr_ml.cohort.cohort import parsing as cells
+from nmr_ml.cohort.cohort import timestamps as clock
 from nmr_ml.errors import DataError
 from nmr_ml.ingest.account import USED
 from nmr_ml.reasons import Quarantine
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from nmr_ml.cells import Parsed
+    from nmr_ml.cohort.parsing import Parsed
 
 EMPTY: Final = "empty in the source"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from nmr_ml import configs
 from nmr_ml.errors import UsageError
+from nmr_ml.runtime import configs
 from nmr_ml.simulator import kernels
 from nmr_ml.simulator.archetypes import Catalogue, damage_protection, impulses, mean_load
 from nmr_ml.simulator.config import shipped_config

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from nmr_ml.cohort.tables import TABLES, TRUTH
 from nmr_ml.errors import UsageError
+from nmr_ml.recovery_tests import AVAILABILITY, COMPONENTS
 from nmr_ml.simulator.config import shipped_config
 from nmr_ml.simulator.life import deltas, live
 from nmr_ml.simulator.observe_days import meals, nights
@@ -20,21 +22,19 @@ from nmr_ml.simulator.observe_tests import jump_tests
 from nmr_ml.simulator.people import make_person, make_team, team_index
 from nmr_ml.simulator.schedule import make_plan
 from nmr_ml.simulator.world import World
-from nmr_ml.tables import TABLES, TRUTH
-from nmr_ml.testspec import AVAILABILITY, COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from nmr_ml.cohort.tables import Table
     from nmr_ml.simulator.clock import Clock
     from nmr_ml.simulator.config import Profile, SimulatorConfig
     from nmr_ml.simulator.life import Life
     from nmr_ml.simulator.observe_tests import Columns
     from nmr_ml.simulator.people import Person, Team
     from nmr_ml.simulator.schedule import Plan
-    from nmr_ml.tables import Table
 
 MAX_DAYS = 730
 #: Kinds of columns that hold text; the empty text stands for a missing one until the frame is made.
@@ -44,9 +44,9 @@ Chunks = dict[str, list["Columns"]]
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCohort:
-    """A cohort as `nmr_ml.writer.write_cohort` takes it.
+    """A cohort as `nmr_ml.cohort.writer.write_cohort` takes it.
 
-    `tables` have the column names of `nmr_ml.tables` and zoned times; `truth` has one row for each
+    `tables` have the column names of `nmr_ml.cohort.tables` and zoned times; `truth` has one row for each
     episode and component, `recovery_h` being the hours had no further session come.
     """
 

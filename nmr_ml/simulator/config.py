@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nmr_ml import configs
 from nmr_ml.errors import UsageError
+from nmr_ml.runtime import configs
 from nmr_ml.simulator.kernels import Dynamics, FollowUp, Outputs  # noqa: TC001
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ F, C, D, S, I, P, J, G, H, Q, ACUTE, CHRONIC = range(12)  # noqa: E741  I is inf
 N_STATES = 12
 #: Positions in a row of daily rates.
 RATE_D, RATE_C, RATE_I, RATE_G = range(4)
-#: Positions in a row of deficits, in the order of `nmr_ml.testspec.COMPONENTS`.
+#: Positions in a row of deficits, in the order of `nmr_ml.recovery_tests.COMPONENTS`.
 POWER, COORDINATION, CENTRAL, PERCEPTUAL = range(4)
 _LN2 = math.log(2.0)
 

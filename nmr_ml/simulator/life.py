@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.recovery_tests import COMPONENTS, shipped_testspecs
 from nmr_ml.simulator import kernels
 from nmr_ml.simulator.availability import away, draw_absences
 from nmr_ml.simulator.kernels import ACUTE, CHRONIC, N_STATES, run_sessions, states_at
 from nmr_ml.simulator.modulators import daily_rates, draw_days, late_nights, lost_sleep
 from nmr_ml.simulator.schedule import attend
-from nmr_ml.testspec import COMPONENTS, shipped_testspecs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.analytes import shipped_analytes
+from nmr_ml.cohort.analytes import shipped_analytes
 from nmr_ml.simulator.archetypes import MARKERS, damage_ratio
 from nmr_ml.simulator.availability import away
 from nmr_ml.simulator.clock import to_minute

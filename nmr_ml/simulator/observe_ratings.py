@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.recovery_tests import shipped_testspecs
 from nmr_ml.simulator.availability import away
 from nmr_ml.simulator.kernels import PERCEPTUAL, C, F, H, I, deficits_of, soreness
 from nmr_ml.simulator.observe_tests import declared
 from nmr_ml.simulator.streams import Purpose, stream
-from nmr_ml.testspec import shipped_testspecs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

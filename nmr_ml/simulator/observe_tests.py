@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from nmr_ml.recovery_tests import shipped_testspecs
 from nmr_ml.simulator.archetypes import LIGHT
 from nmr_ml.simulator.availability import away
 from nmr_ml.simulator.clock import to_minute
 from nmr_ml.simulator.kernels import CENTRAL, COORDINATION, POWER, C, D, F, I, deficits_of
 from nmr_ml.simulator.schedule import is_break
 from nmr_ml.simulator.streams import Purpose, stream
-from nmr_ml.testspec import shipped_testspecs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from nmr_ml.recovery_tests import TestSpec
     from nmr_ml.simulator.config import SimulatorConfig
     from nmr_ml.simulator.life import Life
-    from nmr_ml.testspec import TestSpec
 
 Columns: TypeAlias = "dict[str, NDArray[np.float64] | NDArray[np.str_]]"
 Stretch: TypeAlias = "float | NDArray[np.float64]"

@@ -9,14 +9,14 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from feature_cohorts import random_cohort
 
-from nmr_ml.baseline import REST_S
-from nmr_ml.testspec import COMPONENTS, shipped_testspecs
-from nmr_ml.training_set import training_frame
+from nmr_ml.history.rested_baseline import REST_S
+from nmr_ml.recovery_tests import COMPONENTS, shipped_testspecs
+from tests.support.feature_cohorts import random_cohort
+from training.data.training_set import training_frame
 
 if TYPE_CHECKING:
-    from nmr_ml.cohort import Cohort
+    from nmr_ml.cohort.cohort import Cohort
 
 SPECS = shipped_testspecs()
 QUERY = (Path(__file__).parent / "labels.sql").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""A model on disk and in the registry: data, never code."""

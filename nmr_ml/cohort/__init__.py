@@ -1,0 +1,1 @@
+"""A folder of tables becomes a checked, canonical cohort, or rows with a reason."""

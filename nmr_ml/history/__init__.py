@@ -1,0 +1,1 @@
+"""What was on record of an athlete at a moment, as sorted arrays."""

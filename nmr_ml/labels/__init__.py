@@ -1,0 +1,1 @@
+"""What the tests after an episode showed."""

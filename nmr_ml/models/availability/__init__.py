@@ -1,0 +1,1 @@
+"""How long injuries and systemic episodes last."""

@@ -1,0 +1,1 @@
+"""One component's model for one athlete: offsets, calibration, clearance."""

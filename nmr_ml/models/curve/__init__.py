@@ -1,0 +1,1 @@
+"""The recovery curve of anybody, learnt from noisy tests."""

@@ -1,0 +1,1 @@
+"""Arithmetic without a domain: arrays, how kernels are compiled, sorted rows, folds."""

@@ -1,0 +1,1 @@
+"""From history and bundle to the rows of an answer."""

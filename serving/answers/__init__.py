@@ -1,0 +1,1 @@
+"""Predictions as Parquet, as JSON and for a person."""

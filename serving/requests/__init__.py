@@ -1,0 +1,1 @@
+"""From the JSON of one athlete to canonical rows."""

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nmr_ml.models.availability.absences import Absences, bounds_ln
+from nmr_ml.models.availability.law import FAMILIES, SD_OF_Z, DurationLaw, fit_law
+from tests.support.absence_rows import MEDIAN_D, drawn_absences, law
+
+
+def fitted(absences: Absences, family: str = "lognormal", *, graded: bool = False) -> DurationLaw:
+    return fit_law(
+        *bounds_ln(absences), absences.kind, absences.grade, absences.athlete, family=family,
+        graded=graded,
+    )  # fmt: skip
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_fit_finds_the_law_behind_censored_episodes(family: str) -> None:
+    absences, _ = drawn_absences(150, 4, seed=1, sd=0.5, athlete_sd=0.4, followed_d=20)
+    assert 0.1 < np.mean(~absences.resolved) < 0.4
+    found = fitted(absences, family)
+    for kind, days in MEDIAN_D.items():
+        assert found.location[kind] == pytest.approx(np.log(24 * days), abs=0.12)
+        assert found.scale[kind] * SD_OF_Z[family] == pytest.approx(0.5, abs=0.08)
+        assert 0.02 < found.location_se[kind] < 0.08
+    assert found.athlete_sd == pytest.approx(0.4, abs=0.1)
+    assert found.grades == {}
+
+
+def test_one_athlete_with_many_episodes_does_not_speak_for_all() -> None:
+    many, _ = drawn_absences(1, 60, seed=3, athlete_sd=0.0, median_d={"injury": 64.0})
+    others, _ = drawn_absences(12, 1, seed=4, athlete_sd=0.0, median_d={"injury": 16.0})
+    several = replace(others, athlete=np.array([f"other/{a}" for a in others.athlete], object))
+    found = fitted(Absences.concatenate([many, several]))
+    assert np.exp(found.location["injury"]) / 24 < 32  # the median of all episodes is near 60 d
+
+
+def test_few_episodes_of_a_kind_are_drawn_towards_the_other() -> None:
+    injuries, _ = drawn_absences(60, 2, seed=5, median_d={"injury": 60.0})
+    illness, _ = drawn_absences(2, 1, seed=6, sd=0.0, athlete_sd=0.0, median_d={"systemic": 3.0})
+    found = fitted(Absences.concatenate([injuries, illness]))
+    alone = np.log(illness.lasted_h).mean()
+    assert alone + 0.1 < found.location["systemic"] < found.location["injury"]
+    assert found.location_se["systemic"] > 3 * found.location_se["injury"]
+
+
+def test_grades_have_locations_and_an_unknown_one_has_their_spread() -> None:
+    shift = np.tile([-0.8, 0.0, 0.8], 80)
+    absences, _ = drawn_absences(80, 3, seed=7, shift=shift, athlete_sd=0.1)
+    grade = np.array(["mild", "moderate", "severe"], object)[np.round(shift / 0.8).astype(int) + 1]
+    found = fitted(replace(absences, grade=grade), graded=True)
+    kind = np.array(["injury"] * 5, object)
+    asked = np.array(["mild", "moderate", "severe", "odd", None], object)
+    mu, scale = found.place(kind, asked)
+    middle = np.log(24 * MEDIAN_D["injury"])
+    assert mu[:3] == pytest.approx(middle + np.array([-0.8, 0, 0.8]), abs=0.2)
+    assert mu[3] == mu[4] == pytest.approx(middle, abs=0.2)
+    assert scale[:3] == pytest.approx([0.5] * 3, abs=0.1)
+    assert scale[3] == scale[4] == pytest.approx(np.hypot(0.5, 0.65), abs=0.12)
+    assert found.place(np.array(["systemic"], object), np.array([None], object))[1] < 1.2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("athletes", "followed_d"), [(1, 1000.0), (4, 1000.0), (6, 5.0), (3, 0.1)])
+def test_a_law_of_few_episodes_does_not_collapse(
+    family: str, athletes: int, followed_d: float
+) -> None:
+    absences, _ = drawn_absences(athletes, 2, seed=athletes, sd=0.001, followed_d=followed_d)
+    grade = np.array([f"{i % 4}" for i in range(2 * athletes)], object)
+    found = fitted(replace(absences, grade=grade), family, graded=True)
+    for kind, location in found.location.items():
+        assert 0 < location < 12
+        assert 0.1 < found.scale[kind] * SD_OF_Z[family] < 2.0
+    assert 0.05 < found.athlete_sd < 1.0
+
+
+def test_a_kind_that_was_not_fitted_has_no_place() -> None:
+    absences, _ = drawn_absences(20, 1, seed=8, median_d={"injury": 16.0})
+    mu, scale = fitted(absences).place(np.array(["systemic"], object), np.array([None], object))
+    assert np.isnan([mu[0], scale[0]]).all()
+
+
+def test_what_is_not_known_of_the_location_widens_the_law() -> None:
+    sure, kind, none = law(), np.array(["injury"], object), np.array([None], object)
+    unsure = replace(sure, location_se={"injury": 0.5, "systemic": 0.5})
+    assert sure.place(kind, none)[1][0] == pytest.approx(0.5)
+    assert unsure.place(kind, none)[1][0] == pytest.approx(np.hypot(0.5, 0.5))
+    logistic = replace(unsure, family="loglogistic")
+    assert logistic.place(kind, none)[1][0] == pytest.approx(
+        np.hypot(0.5, 0.5 / SD_OF_Z["loglogistic"])
+    )
+    assert [*sure.nodes[[0, 20, 40]]] == pytest.approx([-1.2, 0.0, 1.2])
+
+
+def test_offsets_are_taken_away_before_the_law_is_fitted() -> None:
+    shift = np.random.default_rng(9).normal(0, 1, 160)
+    absences, _ = drawn_absences(80, 2, seed=9, shift=shift, median_d={"injury": 16.0})
+    parts = (*bounds_ln(absences), absences.kind, absences.grade, absences.athlete)
+    found = fit_law(*parts, family="lognormal", graded=False, offset=shift)
+    without = fit_law(*parts, family="lognormal", graded=False)
+    assert found.scale["injury"] == pytest.approx(0.5, abs=0.1)
+    assert without.scale["injury"] > 0.9

@@ -1,0 +1,1 @@
+"""What components are fitted to and scored on."""

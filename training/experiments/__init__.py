@@ -1,0 +1,1 @@
+"""Tracked runs: train, evaluate, adapt, promote."""

@@ -1,0 +1,1 @@
+"""How components are learnt and checked on athletes left out."""
