@@ -20,8 +20,11 @@ import numpy as np
 from benchmarks.peers.subset import NAMES, columns_of, tables_of
 from benchmarks.stored import bytes_of, load
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.features.engine import build_features, warm_up
+from nmr_ml.features.engine import build_features
+from nmr_ml.history.history import history_of_columns
+from nmr_ml.history.queries import Queries
 from nmr_ml.recovery_tests import shipped_testspecs
+from serving.requests.row_columns import request_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +111,15 @@ def _peak_mb() -> float:
 def _rss_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache, by building the features of one query."""
+    specs, names = shipped_testspecs(), tuple(shipped_testspecs())
+    empty = request_columns({"athletes": [{"athlete_id": "a"}]}, names).columns
+    history = history_of_columns(empty, "UTC", names)
+    zero, none, moment = np.zeros(1, np.int64), np.full(1, -1), np.full(1, 86_400)
+    build_features(history, Queries(zero, zero, zero, none, zero, moment, moment), specs)
 
 
 if __name__ == "__main__":

@@ -28,15 +28,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.contender import PEERS
+from benchmarks.contender import PEERS, warm_up
 from benchmarks.feature_cohort import landmark_queries, request_body, synthetic
 from benchmarks.peers.subset import EWMA_NAMES, NAMES
 from benchmarks.stored import Problem, save
-from nmr_ml.features.engine import build_features, warm_up
+from nmr_ml.features.engine import build_features
 from nmr_ml.history.history import build_history, history_of_columns
 from nmr_ml.recovery_tests import shipped_testspecs
-from serving.requests.question import ROW_TABLES, known_tests, parse
+from serving.requests.question import known_tests, parse
 from serving.requests.row_columns import request_columns
+from serving.requests.schema import ROW_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,9 +28,11 @@ from nmr_ml.history.queries import at_landmarks, expand
 from nmr_ml.labels.followed_tests import no_tests, whole_follow_up
 from nmr_ml.models.curve.boosted import TreeSettings
 from nmr_ml.models.curve.fit import fit_curve
-from nmr_ml.models.curve.likelihood import curve_grid, likelihood_tables
+from nmr_ml.models.curve.grid import curve_grid
+from nmr_ml.models.curve.likelihood import likelihood_tables
 from nmr_ml.models.curve.population import choose_shapes
-from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
+from nmr_ml.models.curve.posterior import recovery_quantiles
+from nmr_ml.models.curve.read_off import read_off
 from nmr_ml.recovery_tests import shipped_testspecs
 from nmr_ml.simulator import simulate
 from training.data.dataset import component_data
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from nmr_ml.history.history import History
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.fit import CurveFit
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
     from training.data.dataset import ComponentData
 
 T = TypeVar("T")

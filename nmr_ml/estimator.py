@@ -18,7 +18,8 @@ from nmr_ml.errors import DataError, UsageError
 from nmr_ml.labels.followed_tests import no_tests
 from nmr_ml.models.curve.boosted import TreeSettings
 from nmr_ml.models.curve.fit import fit_curve, fit_curve_to_times
-from nmr_ml.models.curve.posterior import read, read_off
+from nmr_ml.models.curve.posterior import read
+from nmr_ml.models.curve.read_off import read_off
 from nmr_ml.models.curve.store import read_curve, write_curve
 from nmr_ml.models.curve.target_matrix import (
     TEST_COLUMNS,
@@ -98,7 +99,7 @@ lambda_l2, max_bin
     Attributes
     ----------
     curve_ : nmr_ml.models.curve.boosted.BoostedCurve
-    grid_ : nmr_ml.models.curve.likelihood.CurveGrid
+    grid_ : nmr_ml.models.curve.grid.CurveGrid
     measurement_ : nmr_ml.models.curve.measurement.Measurement
         How the tests' errors were read; as given where recovery times were.
     figures_ : dict of str to float
@@ -117,8 +118,9 @@ lambda_l2, max_bin
     - Shape (n,): recovery times in hours, 0 or more, as simulators know them.
     - Shape (n, 1 + 3 k): the tests. First the standard error of the baseline, then up to k times
       hours after the clock start, deficit and typical error, padded with NaN. It is what
-      `nmr_ml.models.curve.target_matrix.test_matrix` makes of `nmr_ml.labels.followed_tests.Followed`. The R² of `score` is
-      against known recovery times and has no meaning here.
+      `nmr_ml.models.curve.target_matrix.test_matrix` makes of
+      `nmr_ml.labels.followed_tests.Followed`. The R² of `score` is against known recovery times and
+      has no meaning here.
 
     It passes all of scikit-learn's ``check_estimator`` with trees that fit the few rows of these
     checks; they only know targets of shape (n,). ``check_array_api_input`` is skipped, as for every

@@ -28,8 +28,8 @@ class TestSpec(BaseModel):
     """One test of ``configs/tests.yaml``; errors, δ and the effect of the hour are on its `scale`.
 
     `day_amplitude` is how much better than on average over the day the test turns out at
-    `nmr_ml.history.rested_baseline.PEAK_H`; the rest of the day follows a cosine. It is configured and not
-    estimated: the hour and the time since the session come together.
+    `nmr_ml.history.rested_baseline.PEAK_H`; the rest of the day follows a cosine. It is configured
+    and not estimated: the hour and the time since the session come together.
     """
 
     __test__ = False  # not a test case, whatever pytest makes of the name

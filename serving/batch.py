@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nmr_ml.bundle.bundle import Bundle
-    from nmr_ml.predictions.predict import Options
+    from nmr_ml.predictions.options import Options
 
 #: Athletes in one part: some seconds of work to lose when a run is stopped.
 BUCKET = 200

@@ -56,7 +56,7 @@ def score(
     from nmr_ml.bundle.bundle import load_bundle
     from nmr_ml.bundle.registry import resolve
     from nmr_ml.cohort.folder import read_description
-    from nmr_ml.predictions.predict import Options, check_risk, parse_deltas
+    from nmr_ml.predictions.options import Options, check_risk, parse_deltas
     from serving import batch as scoring
 
     deltas = {} if delta is None else parse_deltas(delta)

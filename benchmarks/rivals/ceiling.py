@@ -11,9 +11,11 @@ from benchmarks.rivals.method import trees
 from benchmarks.rivals.scores import LEVELS
 from nmr_ml.labels.followed_tests import no_tests
 from nmr_ml.models.curve.boosted import TreeSettings, fit_boosted_curve
-from nmr_ml.models.curve.likelihood import curve_grid, node_recovery_hours
+from nmr_ml.models.curve.grid import curve_grid
 from nmr_ml.models.curve.population import choose_shapes, fit_population
-from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
+from nmr_ml.models.curve.posterior import recovery_quantiles
+from nmr_ml.models.curve.read_off import read_off
+from nmr_ml.models.curve.recovery_time import node_recovery_hours
 from nmr_ml.models.curve.target import CurveTarget
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.rivals.method import Answer, Training
     from benchmarks.rivals.problem import Side
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -12,23 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from nmr_ml.models.curve.likelihood import (
-    curve_grid,
-    likelihood_tables,
-    node_recovery_hours,
-    remaining,
-    shape_loglik,
-)
+from nmr_ml.models.curve.grid import curve_grid
+from nmr_ml.models.curve.likelihood import likelihood_tables, remaining, shape_loglik
 from nmr_ml.models.curve.measurement import profile_measurement
 from nmr_ml.models.curve.population import choose_shapes, fit_population, node_probabilities
+from nmr_ml.models.curve.recovery_time import node_recovery_hours
+from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.labels.followed_tests import Followed
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.measurement import Measurement
     from nmr_ml.models.curve.population import Population
 
@@ -102,7 +98,7 @@ def population_cells(
     return PopulationCells((*names.tolist(), ANY), population, grid, cell, measurement, delta)
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _weigh(
     group: Ints, offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
     log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,
@@ -149,7 +145,7 @@ def cell_weights(
     )
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _below(
     group: Ints, offsets: Ints, hours: Floats, error: Floats, shared: Floats, limits: Floats,
     log_amplitude: Floats, log_tau: Floats, slow: Floats, power: Floats, weights: Floats,

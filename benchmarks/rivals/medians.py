@@ -8,7 +8,8 @@ import numpy as np
 
 from benchmarks.rivals.scores import LEVELS
 from nmr_ml.labels.followed_tests import no_tests
-from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
+from nmr_ml.models.curve.posterior import recovery_quantiles
+from nmr_ml.models.curve.read_off import read_off
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,9 +12,11 @@ from benchmarks.rivals.problem import specs_for
 from benchmarks.rivals.scores import LEVELS
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.labels.followed_tests import no_tests
+from nmr_ml.models.component.fit_offsets import fit_team
 from nmr_ml.models.component.model import prior_of
-from nmr_ml.models.component.offsets import Past, athlete_offsets, fit_team
-from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
+from nmr_ml.models.component.offsets import Past, athlete_offsets
+from nmr_ml.models.curve.posterior import recovery_quantiles
+from nmr_ml.models.curve.read_off import read_off
 from training.config import load_config
 from training.fitting.component import fit_component
 from training.fitting.held_out import earlier_episodes

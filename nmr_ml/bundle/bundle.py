@@ -17,7 +17,7 @@ from nmr_ml.models.component.calibration import Calibration
 from nmr_ml.models.component.clearance import Clearance
 from nmr_ml.models.component.model import ComponentModel
 from nmr_ml.models.component.offsets import OffsetPrior
-from nmr_ml.models.curve.posterior import ReadOffCache
+from nmr_ml.models.curve.read_off import ReadOffCache
 from nmr_ml.models.curve.store import read_curve, write_curve
 from nmr_ml.models.readings.model import ReadingModel
 from nmr_ml.recovery_tests import AVAILABILITY, COMPONENTS, TestSpec

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nmr_ml.cohort.cohort import parsing as cells
-from nmr_ml.cohort.cohort import row_rules as rows
-from nmr_ml.cohort.cohort import table_checks as schemas
+from nmr_ml.cohort import parsing, row_rules, table_checks
 from nmr_ml.cohort.quantities import Converted, canonical_labs, canonical_tests
 from nmr_ml.cohort.row_rules import Finding
 from nmr_ml.cohort.timestamps import UTC_TIME, dates, day_bounds, times
@@ -75,20 +73,20 @@ def canonical_table(table: Table, raw: pd.DataFrame, setting: Setting) -> Checke
         no_unit = frame["unit"].isna().to_numpy()
         findings.append(Finding(no_unit, Quarantine.UNIT_MISSING, "unit"))
     frame, begins = _known(table, frame, findings, setting.local)
-    findings += rows.of_one_row(table, frame, begins, setting.now)
+    findings += row_rules.of_one_row(table, frame, begins, setting.now)
     filled = [name for name in table.names if name in parsed or name in _COMPLETED]
-    findings += schemas.violations(table, frame[filled])
+    findings += table_checks.violations(table, frame[filled])
     if setting.sex is not None:
-        findings.append(rows.orphans(frame, setting.sex.index))
-    converted = _converted(table, frame, rows.survivors(findings, len(raw)), setting.sex)
+        findings.append(row_rules.orphans(frame, setting.sex.index))
+    converted = _converted(table, frame, row_rules.survivors(findings, len(raw)), setting.sex)
     if converted is not None:
         frame = frame.assign(value=converted.value, unit=converted.unit)
         findings += converted.findings
     # A row that cannot be used must not take a usable one with it, so these come last.
-    findings += rows.duplicates(table, frame, rows.survivors(findings, len(raw)))
-    findings += rows.overlaps(table, frame, rows.survivors(findings, len(raw)))
-    used = frame.loc[rows.survivors(findings, len(raw))]
-    return Checked(_sorted(table, used), rows.rejected(findings, len(raw)))
+    findings += row_rules.duplicates(table, frame, row_rules.survivors(findings, len(raw)))
+    findings += row_rules.overlaps(table, frame, row_rules.survivors(findings, len(raw)))
+    used = frame.loc[row_rules.survivors(findings, len(raw))]
+    return Checked(_sorted(table, used), row_rules.rejected(findings, len(raw)))
 
 
 def empty_table(table: Table) -> pd.DataFrame:
@@ -98,7 +96,7 @@ def empty_table(table: Table) -> pd.DataFrame:
 
 def _parsed(
     table: Table, raw: pd.DataFrame, local: ZoneInfo | None
-) -> tuple[dict[str, cells.Values], list[Finding]]:
+) -> tuple[dict[str, parsing.Values], list[Finding]]:
     parsed, findings = {}, []
     for column in table.columns:
         if column.name not in raw:
@@ -111,27 +109,27 @@ def _parsed(
     return parsed, findings
 
 
-def _parse(column: Column, raw: pd.Series, local: ZoneInfo | None) -> cells.Parsed:
+def _parse(column: Column, raw: pd.Series, local: ZoneInfo | None) -> parsing.Parsed:
     match column.kind:
         case "number":
-            return cells.numbers(raw)
+            return parsing.numbers(raw)
         case "time":
             return times(raw, local)
         case "date":
             return dates(raw)
         case "bool":
-            return cells.bools(raw)
+            return parsing.bools(raw)
         case "id":
-            return cells.ids(raw)
+            return parsing.ids(raw)
         case _:
-            return cells.strings(raw)
+            return parsing.strings(raw)
 
 
-def _missing(column: Column, n: int) -> cells.Values:
-    dtype = schemas.DTYPES[column.kind]
+def _missing(column: Column, n: int) -> parsing.Values:
+    dtype = table_checks.DTYPES[column.kind]
     if isinstance(dtype, np.dtype):
         return np.full(n, np.nan if column.kind == "number" else "NaT", dtype=dtype)
-    missing: cells.Values = pd.array([None] * n, dtype=dtype)
+    missing: parsing.Values = pd.array([None] * n, dtype=dtype)
     return missing
 
 
@@ -162,7 +160,7 @@ def _known(
     if "known_at" not in frame:
         return frame, begins
     known = frame["known_at"].fillna(ends)
-    by_rounding = (known < begins) & (known >= begins - rows.ROUNDING)
+    by_rounding = (known < begins) & (known >= begins - row_rules.ROUNDING)
     return frame.assign(known_at=known.mask(by_rounding, begins)), begins
 
 
@@ -178,7 +176,7 @@ def _day(
 
 
 def _converted(
-    table: Table, frame: pd.DataFrame, alive: cells.Mask, sex: pd.Series | None
+    table: Table, frame: pd.DataFrame, alive: parsing.Mask, sex: pd.Series | None
 ) -> Converted | None:
     if table.name == "tests":
         return canonical_tests(frame, alive)

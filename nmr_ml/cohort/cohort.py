@@ -43,9 +43,9 @@ class Cohort:
     name, timezone : str
         From ``cohort.yaml``; `timezone` is an IANA name and empty where the cohort names none.
     tables : mapping of str to DataFrame
-        One frame for each table of `nmr_ml.cohort.tables.TABLES`, always with every column of its table
-        (wholly missing where the source has none, no rows where the table is absent). Times are
-        ``datetime64[us, UTC]``, dates naive ``datetime64[us]``, numbers float64, bools
+        One frame for each table of `nmr_ml.cohort.tables.TABLES`, always with every column of its
+        table (wholly missing where the source has none, no rows where the table is absent). Times
+        are ``datetime64[us, UTC]``, dates naive ``datetime64[us]``, numbers float64, bools
         ``boolean``, the rest ``str``. `known_at` and the event time are filled in; laboratory and
         test values are in canonical units.
     counts : mapping of str to TableCount

@@ -38,7 +38,8 @@ def write_cohort(
     name, timezone, description, source : str
         For ``cohort.yaml``; empty ones are left out.
     tables : mapping of str to DataFrame
-        Frames by table, with the columns of `nmr_ml.cohort.tables` or some of them; times with zone.
+        Frames by table, with the columns of `nmr_ml.cohort.tables` or some of them; times with
+        zone.
     fmt : {"parquet", "csv"}
         One file for each table. Both read back to the same canonical frames.
     truth : DataFrame, optional

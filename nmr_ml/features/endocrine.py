@@ -17,7 +17,7 @@ from nmr_ml.features.moments import (
     fill_missing,
     unsigned,
 )
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.numeric.compiled import inner
 from nmr_ml.numeric.sorted_rows import upper_bound_near
 

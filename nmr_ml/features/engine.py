@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,20 +15,19 @@ from nmr_ml.features.catalogue import GROUPS, blocks
 from nmr_ml.features.contract import FeatureContract, feature_contract
 from nmr_ml.features.measured import ITEMS
 from nmr_ml.features.moments import Asked, Clock, asked, clock_of, moments
-from nmr_ml.history.history import history_of_columns, part_of
+from nmr_ml.history.history import part_of
 from nmr_ml.history.loading_sessions import Loading, loading_of
-from nmr_ml.history.queries import Queries
 from nmr_ml.history.rested_baseline import Trials, trials_of
 from nmr_ml.numeric.compiled import kept
-from nmr_ml.recovery_tests import TestSpec, shipped_testspecs
-from serving.requests.row_columns import request_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from nmr_ml.history.history import History
+    from nmr_ml.history.queries import Queries
+    from nmr_ml.recovery_tests import TestSpec
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -40,13 +37,6 @@ if TYPE_CHECKING:
 PART, CHUNK, BLOCK = 32_768, 8192, 64
 #: Queries of a thread below which starting it costs more than it brings.
 LEAST_SHARED = 256
-#: Modules that are compiled into the kernel, or hold constants that are.
-COMPILED = (
-    "baseline", "history", "kernels", "loading", "medians", "sorted_rows", "tables", "testspec",
-    "features.asof", "features.before", "features.endocrine", "features.engine",
-    "features.families", "features.labs", "features.load", "features.nutrition",
-    "features.person", "features.record", "features.sleep",
-)  # fmt: skip
 
 
 def build_features(
@@ -74,7 +64,7 @@ def build_features(
         C-contiguous, in the order of `feature_contract`; NaN is missing.
     """
     out = np.empty((len(queries), len(feature_contract().names)), np.float64)
-    constants, columns, kernel = _constants(), _first_columns(), filling()
+    constants, columns = _constants(), _first_columns()
     clock, athlete, order = clock_of(history.timezone), queries.athlete, None
     if (np.diff(athlete) < 0).any():
         order = np.argsort(athlete, kind="stable")
@@ -87,8 +77,8 @@ def build_features(
             chunk = slice(first, min(first + CHUNK, part.last))
             rows = chunk if order is None else order[chunk]
             target = out[rows]  # a copy unless it is a slice
-            kernel(asked(queries, rows, part.athlete, session), clock, tables, constants, columns,
-                   target)  # fmt: skip
+            _fill(asked(queries, rows, part.athlete, session), clock, tables, constants, columns,
+                  target)  # fmt: skip
             if order is not None:
                 out[rows] = target
 
@@ -189,35 +179,22 @@ class Columns(NamedTuple):
     events: int
 
 
-@cache
-def filling() -> Callable[[Asked, Clock, Tables, Constants, Columns, Floats], None]:
-    """Return the one kernel that runs all others, compiled or read from the cache."""
-    package = Path(__file__).parents[1]
-    files = (package / f"{name.replace('.', '/')}.py" for name in COMPILED)
-    return _filling(sha256(b"".join(file.read_bytes() for file in files)).hexdigest())
-
-
-def _filling(stamp: str) -> Callable[[Asked, Clock, Tables, Constants, Columns, Floats], None]:
-    # numba looks at the file of a function to see whether the machine code that it kept is old, not
-    # at the files of those it calls; but what a closure holds is part of the key.
-    @kept
-    def fill(a: Asked, clock: Clock, t: Tables, k: Constants, col: Columns, out: Floats) -> None:
-        assert stamp  # noqa: S101 - to hold it
-        m = moments(a, clock)
-        for i in range(0, a.athlete.size, BLOCK):  # so that a row is written while it is at hand
-            j = min(i + BLOCK, a.athlete.size)
-            load.own_session(m, i, j, t.sessions, t.pulse, out, col.own_session)
-            load.loads(m, i, j, t.sessions, k.weights, k.ring_ends_s, out, col.loads)
-            before.before_session(m, i, j, t.sessions, t.loading, out, col.before_session)
-            sleep.sleep(m, i, j, t.nights, t.pairs, k.floors, out, col.sleep)
-            endocrine.endocrine(m, i, j, t.labs, t.people.pill, out, col.endocrine)
-            nutrition.nutrition(m, i, j, t.food, t.sessions, out, col.nutrition)
-            person.person(m, i, j, t.people, out, col.person)
-            record.index_tests(m, a, i, j, t.trials, t.tests, t.loading, out, col.index_tests)
-            record.questionnaires(m, i, j, t.trials, t.tests, k.halving, out, col.questionnaires)
-            record.earlier_events(m, i, j, t.events, out, col.events)
-
-    return cast("Callable[[Asked, Clock, Tables, Constants, Columns, Floats], None]", fill)
+@kept
+def _fill(a: Asked, clock: Clock, t: Tables, k: Constants, col: Columns, out: Floats) -> None:
+    """Run all kernels; one compiled function, so that a call of Python is paid once."""
+    m = moments(a, clock)
+    for i in range(0, a.athlete.size, BLOCK):  # so that a row is written while it is at hand
+        j = min(i + BLOCK, a.athlete.size)
+        load.own_session(m, i, j, t.sessions, t.pulse, out, col.own_session)
+        load.loads(m, i, j, t.sessions, k.weights, k.ring_ends_s, out, col.loads)
+        before.before_session(m, i, j, t.sessions, t.loading, out, col.before_session)
+        sleep.sleep(m, i, j, t.nights, t.pairs, k.floors, out, col.sleep)
+        endocrine.endocrine(m, i, j, t.labs, t.people.pill, out, col.endocrine)
+        nutrition.nutrition(m, i, j, t.food, t.sessions, out, col.nutrition)
+        person.person(m, i, j, t.people, out, col.person)
+        record.index_tests(m, a, i, j, t.trials, t.tests, t.loading, out, col.index_tests)
+        record.questionnaires(m, i, j, t.trials, t.tests, k.halving, out, col.questionnaires)
+        record.earlier_events(m, i, j, t.events, out, col.events)
 
 
 def _constants() -> Constants:
@@ -256,12 +233,3 @@ def hide_endocrine(matrix: Floats, rows_mask: NDArray[np.bool_], contract: Featu
     """Make the endocrine group missing in the rows of `rows_mask` (minors), in place."""
     if rows_mask.any():
         matrix[np.ix_(rows_mask, np.array(contract.groups) == "endocrine")] = np.nan
-
-
-def warm_up() -> None:
-    """Compile the kernels, or load them from the cache, by building the features of one query."""
-    specs, names = shipped_testspecs(), tuple(shipped_testspecs())
-    empty = request_columns({"athletes": [{"athlete_id": "a"}]}, names).columns
-    history = history_of_columns(empty, "UTC", names)
-    zero, none, moment = np.zeros(1, np.int64), np.full(1, -1), np.full(1, 86_400)
-    build_features(history, Queries(zero, zero, zero, none, zero, moment, moment), specs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.history.history import clock_changes
+from nmr_ml.history.local_time import clock_changes
 from nmr_ml.numeric.compiled import inner
 from nmr_ml.numeric.sorted_rows import upper_bound_near
 

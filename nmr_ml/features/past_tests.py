@@ -52,7 +52,7 @@ INJURY = 0.0
 
 
 class Tests(NamedTuple):
-    """What the kernels need of the tests beside `nmr_ml.history.rested_baseline.Trials`, in the same order.
+    """What the kernels need of the tests beside `Trials`, in the same order.
 
     `higher` and `in_pct` say for each code whether more is better and whether deficits are in %;
     `items` are the codes of the questionnaire items, -1 for those the cohort has none of.

@@ -22,7 +22,7 @@ from nmr_ml.features.moments import (
     settled,
     unsigned,
 )
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import running_latest, upper_bound, upper_bound_near
 

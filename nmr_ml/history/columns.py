@@ -1,4 +1,4 @@
-"""The rows of a table as plain arrays: what `nmr_ml.history.history` is built from, whatever they were."""
+"""The rows of a table as plain arrays: what a history is built from, whatever they were."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     #: One array per column of a table, all of shape (n_rows,), by kind: numbers as float64; times
     #: as float64, whole seconds since 1970 UTC; dates as float64, days since 1970; bools as 0 and
-    #: 1; categories as positions in their tuple of `nmr_ml.cohort.tables` (``test``: in the test names);
-    #: all of them NaN where missing. Ids and texts are object arrays, None where missing.
+    #: 1; categories as positions in their tuple of `nmr_ml.cohort.tables` (``test``: in the test
+    #: names); all of them NaN where missing. Ids and texts are object arrays, None where missing.
     Columns = Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
 
 #: The tables that a history is built from.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from nmr_ml.history.history import NEVER_S
 from nmr_ml.history.loading_sessions import LOADING_SHARE, loading_flags
+from nmr_ml.history.local_time import NEVER_S
+from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,8 +39,8 @@ class Episodes:
     clock_start_s, known_s : int64 array, s since 1970 UTC
         End of the session or onset, and the moment the episode became known.
     next_loading_s : int64 array, s
-        Start of the athlete's next loading session; `nmr_ml.history.history.NEVER_S` where none is on
-        record, and for injury and systemic episodes.
+        Start of the athlete's next loading session; `nmr_ml.history.local_time.NEVER_S` where none
+        is on record, and for injury and systemic episodes.
     resolved_s : int64 array, s
         End of an injury or systemic episode; `NEVER_S` where none is on record.
     """
@@ -60,7 +60,7 @@ class Episodes:
         return int(self.athlete.size)
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _next_loading(
     athlete: Ints, clock_s: Ints, as_of_s: Ints,
     offsets: Ints, started_s: Floats, ended_s: Ints, known_s: Ints, load_au: Floats,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.running_median import median, put, ranked, words
 from nmr_ml.numeric.sorted_rows import running_latest

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.history.history import DAY_S, NEVER_S, local_seconds
 from nmr_ml.history.loading_sessions import Loading, late_flags, loading_of
+from nmr_ml.history.local_time import DAY_S, NEVER_S, local_seconds
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import grouped, upper_bound, upper_bound_near
 from nmr_ml.recovery_tests import COMPONENTS, typical_errors
@@ -33,8 +33,8 @@ NEEDED_TESTS = 3
 MAX_AGE_S = 120 * 86_400
 #: Stands for a rested test that is not there, among the times of a baseline's tests.
 NO_TEST_S = int(np.iinfo(np.int64).min)
-#: No session lasts longer (its plausible range in `nmr_ml.cohort.tables`), so one that a test was taken
-#: in ends within this time of the test.
+#: No session lasts longer (its plausible range in `nmr_ml.cohort.tables`), so one that a test was
+#: taken in ends within this time of the test.
 LONGEST_SESSION_S = 3000 * 60
 #: Hours after the last loading session from which a test counts as rested.
 REST_S = {"power": 72 * 3600, "coordination": 72 * 3600, "central": 72 * 3600,
@@ -103,12 +103,12 @@ class Baselines:
 class Trials(NamedTuple):
     """The tests by athlete, code and time.
 
-    `starts` is as in `nmr_ml.numeric.sorted_rows.grouped` and `order` says which row of ``history.tests``
-    each is. `variance` is the square of the typical error in the unit of the test. `gap_s` is the
-    time from the last loading session to the test, every session known: `NEVER_S` where the test is
-    declared as rested, -1 before the first session; `since_s` is the same whatever is declared.
-    `link` is the newest row up to each, of the
-    same athlete and test, whose gap may be long enough, -1 without one.
+    `starts` is as in `nmr_ml.numeric.sorted_rows.grouped` and `order` says which row of
+    ``history.tests`` each is. `variance` is the square of the typical error in the unit of the
+    test. `gap_s` is the time from the last loading session to the test, every session known:
+    `NEVER_S` where the test is declared as rested, -1 before the first session; `since_s` is the
+    same whatever is declared. `link` is the newest row up to each, of the same athlete and test,
+    whose gap may be long enough, -1 without one.
     """
 
     starts: Ints

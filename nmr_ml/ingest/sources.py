@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from nmr_ml.cohort.cohort import parsing as cells
-from nmr_ml.cohort.cohort import timestamps as clock
+from nmr_ml.cohort import parsing, timestamps
 from nmr_ml.errors import DataError
 from nmr_ml.ingest.account import USED
 from nmr_ml.reasons import Quarantine
@@ -134,7 +133,7 @@ def numbers(raw: pd.Series, bounds: tuple[float, float], *, empty: str = EMPTY) 
 
     The outcome is `USED`, `empty` for an empty cell, ``not_a_number`` or ``out_of_range``.
     """
-    read = _outcomes(raw, cells.numbers(raw), empty)
+    read = _outcomes(raw, parsing.numbers(raw), empty)
     outside = (read.outcome == USED) & ~read.found.between(*bounds)
     outcome = read.outcome.mask(outside, Quarantine.OUT_OF_RANGE.value)
     return Cells(read.found.mask(outside), outcome)
@@ -146,7 +145,7 @@ def times(raw: pd.Series, timezone: str) -> Cells:
     The outcome is `USED`, ``missing_value``, ``not_a_time``, ``time_does_not_exist`` or
     ``time_ambiguous``.
     """
-    parsed = clock.times(raw, ZoneInfo(timezone))
+    parsed = timestamps.times(raw, ZoneInfo(timezone))
     return _outcomes(raw, parsed, Quarantine.MISSING_VALUE.value)
 
 

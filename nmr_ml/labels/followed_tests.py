@@ -3,8 +3,8 @@
 An episode's label for a component holds the tests of the follow-up as deficits from the rested
 baseline, the typical error of each, the error they share through the baseline, and why the
 follow-up ended. Whether and when the athlete was recovered is for the model's likelihood to say
-(`nmr_ml.models.curve.likelihood`): a jump test's error is as large as the deficit it should detect, so an interval
-or a midpoint made here would be wrong more often than right.
+(`nmr_ml.models.curve.likelihood`): a jump test's error is as large as the deficit it should detect,
+so an interval or a midpoint made here would be wrong more often than right.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from nmr_ml.history.episodes import HORIZON_S, next_loading_s
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.rested_baseline import Baselines, daytime_of, rested_baselines, test_errors
 from nmr_ml.labels.family_tests import FamilyTests
+from nmr_ml.numeric.compiled import kept
 from nmr_ml.numeric.sorted_rows import ragged_rows
 from nmr_ml.reasons import Censor, NoLabel
 from nmr_ml.recovery_tests import COMPONENTS
@@ -49,7 +49,8 @@ class Followed:
         Hours from the clock start.
     deficit : float64 array, shape (n_tests,)
         Per cent (or points) below the baseline in the impaired direction; negative is better. The
-        test is read as at the hours of its baseline (`nmr_ml.recovery_tests.TestSpec.day_amplitude`).
+        test is read as at the hours of its baseline
+        (`nmr_ml.recovery_tests.TestSpec.day_amplitude`).
     error : float64 array, shape (n_tests,)
         Typical error of each test, on the same scale.
     shared_error : float64 array, shape (n_queries,)
@@ -123,7 +124,7 @@ def no_tests(n: int) -> Followed:
     return Followed(offsets, nothing, nothing, nothing, np.full(n, np.nan), Baselines.unknown(n))
 
 
-@njit(cache=True, nogil=True)
+@kept
 def tests_between(
     athlete: Ints, test: Ints, from_s: Ints, to_s: Ints, as_of_s: Ints,
     offsets: Ints, at_s: Ints, known_s: Ints, code: Floats,
@@ -275,32 +276,3 @@ def label_states(followed: Followed) -> NDArray[np.object_]:
     states[np.diff(followed.offsets) == 0] = NoLabel.NO_TEST_IN_FOLLOW_UP.value
     states[np.isnan(followed.baselines.mean)] = NoLabel.TOO_FEW_RESTED_TESTS.value
     return states
-
-
-def other_tests(
-    history: History, specs: Mapping[str, TestSpec], index: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the tests on record of the families of the `index` tests, without these."""
-    codes = history.tests.columns["test"]
-    return tuple(
-        name
-        for i, name in enumerate(history.test_names)
-        if specs[name].component in index and name not in index.values() and np.any(codes == i)
-    )
-
-
-def index_tests(history: History, specs: Mapping[str, TestSpec]) -> dict[str, str]:
-    """Return the index test of each component that the cohort has tests of.
-
-    The component's own index test where there is one, else the family's most frequent test
-    (the first by name among equals).
-    """
-    codes = history.tests.columns["test"]
-    counts = {name: int(np.sum(codes == i)) for i, name in enumerate(history.test_names)}
-    chosen: dict[str, str] = {}
-    for component in COMPONENTS:
-        family = sorted(n for n, s in specs.items() if s.component == component and counts.get(n))
-        if family:
-            index = [name for name in family if specs[name].index]
-            chosen[component] = (index or [max(family, key=lambda n: counts[n])])[0]
-    return chosen

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nmr_ml.cohort.cohort import Warned
+from nmr_ml.levels import LEVELS
 from nmr_ml.models.availability.absences import absence_inputs, absences_of, athlete_runs
 from nmr_ml.models.availability.law import label
 from nmr_ml.models.availability.model import expect, ratios
-from nmr_ml.models.component.model import LEVELS
 from nmr_ml.reasons import Notice
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 SOLID_N = 5
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _followed_before(
     athlete: Ints, test: Ints, clock_s: Ints, as_of_s: Ints,
     offsets: Ints, ended_s: Ints, known_s: Ints,

@@ -14,7 +14,9 @@ import pandas as pd
 
 from nmr_ml.cohort.reader import canonical_cohort
 from nmr_ml.errors import DataError
-from nmr_ml.predictions.predict import NUMBERS, Options, predict
+from nmr_ml.predictions.columns import NUMBERS
+from nmr_ml.predictions.options import Options
+from nmr_ml.predictions.predict import predict
 
 if TYPE_CHECKING:
     from nmr_ml.bundle.bundle import Bundle

@@ -2,116 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from nmr_ml.cohort.cohort import Warned
 from nmr_ml.cohort.tables import SEXES
-from nmr_ml.errors import DataError, UsageError
+from nmr_ml.errors import DataError
 from nmr_ml.features.engine import completeness
 from nmr_ml.features.model_inputs import may_be_minor, model_inputs
 from nmr_ml.history.episodes import find_episodes
-from nmr_ml.history.history import NEVER_S, build_history
+from nmr_ml.history.history import build_history
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.queries import at_landmarks, at_moment, expand, of_episode
 from nmr_ml.labels.followed_tests import followed_tests
-from nmr_ml.models.component.model import INTERVAL_LEVEL, answer, clearance_hours, drivers, prior_of
-from nmr_ml.models.component.past_episodes import known_offsets
-from nmr_ml.models.curve.posterior import CURVE_H
-from nmr_ml.predictions.availability import Asked, ends_known, fill_absences, too_few, unlearnt
+from nmr_ml.models.component.known_offsets import known_offsets
+from nmr_ml.models.component.model import answer, clearance_hours, drivers, prior_of
+from nmr_ml.models.curve.read_off import CURVE_H
+from nmr_ml.predictions.abstentions import abstentions
+from nmr_ml.predictions.availability import Asked, ends_known, fill_absences, too_few
+from nmr_ml.predictions.columns import CLEARANCE, COLUMNS, DEFICIT_H, NUMBERS, P_H, _utc, identity
 from nmr_ml.predictions.confidence import labelled_before, tier
-from nmr_ml.predictions.red_flags import red_flagged
-from nmr_ml.reasons import Abstain, Notice
-from nmr_ml.recovery_tests import AVAILABILITY, COMPONENTS
+from nmr_ml.predictions.notices import _warnings
+from nmr_ml.reasons import Abstain
+from nmr_ml.recovery_tests import COMPONENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
     from numpy.typing import NDArray
 
     from nmr_ml.bundle.bundle import Bundle
-    from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.cohort.cohort import Cohort, Warned
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.component.model import Answers, ComponentModel, Prior
-    from nmr_ml.models.curve.posterior import ReadOff
+    from nmr_ml.models.curve.read_off import ReadOff
+    from nmr_ml.predictions.options import Options
 
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Objects = NDArray[np.object_]
 
-#: Hours after the clock start of the `p_*` and `deficit_*` columns.
-P_H = (24.0, 48.0, 72.0, 96.0)
-DEFICIT_H = (24.0, 48.0, 72.0)
 #: Of a longer time, a century, no date is given.
 LATEST_H = 876_000.0
 #: Groups whose values decide whether a query is like the training data.
 WATCHED_GROUPS = ("load",)
-NUMBERS = (
-    "recovery_h", "lower_h", "upper_h", "remaining_h", "p_now",
-    *(f"p_{h:.0f}h" for h in P_H), *(f"deficit_{h:.0f}h" for h in DEFICIT_H), "delta",
-)  # fmt: skip
-#: The columns of contract §4, in its order.
-COLUMNS = (
-    "athlete_id", "episode_id", "kind", "component", "index_test", "clock_start", "as_of",
-    "status", "reason", "recovery_h", "lower_h", "upper_h", "interval_level", "upper_unbounded",
-    "remaining_h", "recovered_at", "p_now", "p_24h", "p_48h", "p_72h", "p_96h",
-    "deficit_24h", "deficit_48h", "deficit_72h", "delta", "delta_unit", "limiting", "extrapolated",
-    "out_of_distribution", "evidence", "confidence", "completeness", "drivers",
-    "model_name", "model_version", "contract_hash",
-)  # fmt: skip
-
-#: Added where a risk is asked for.
-CLEARANCE = "clearance_h"
-
-_MESSAGES = {
-    Notice.NOT_MEDICAL: "Estimates training readiness of healthy athletes for wellness and "
-    "performance use. Not a medical device; it does not clear anybody to play.",
-    Notice.NOT_CALIBRATED: "Some intervals come from the model alone: too few held-out athletes of "
-    "the same sex and history have checked them.",
-    Notice.RATINGS_ONLY: "Hours for the perceptual component are those of a questionnaire; as "
-    "hours of neuromuscular recovery they are biased.",
-    Notice.EXTRAPOLATED: "Some times lie beyond the follow-up the model learnt from.",
-    Notice.MINOR_ENDOCRINE_IGNORED: "Hormone and laboratory values of athletes who may be under 18 "
-    "were not used.",
-    Notice.COLD_START: "Some athletes have no labelled past episode; their hours are those of "
-    "athletes like them.",
-    Notice.OUT_OF_DISTRIBUTION: "Some episodes lie outside what the model has seen.",
-    Notice.RED_FLAG: "A laboratory value calls for a clinician; no hours are given.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What to predict.
-
-    Parameters
-    ----------
-    landmarks_h : tuple of float, h after each clock start; not looked at where `as_of` is given
-    as_of : datetime with zone, or None
-    episode_id : str or None
-        Only with `as_of`.
-    deltas : mapping of component to δ
-        Components that are not named keep the δ of their index test; the key ``*`` names all.
-    drivers, curves : bool
-        Whether to work out what moves each number, and the whole recovery curve.
-    risk : float or None, from 0 to 1
-        Adds the column ``clearance_h`` at this risk of clearing too early (`nmr_ml.models.component.clearance`).
-    """
-
-    landmarks_h: tuple[float, ...] = (0.0,)
-    as_of: datetime | None = None
-    episode_id: str | None = None
-    deltas: Mapping[str, float] = field(default_factory=dict)
-    drivers: bool = False
-    curves: bool = False
-    risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,48 +92,6 @@ class _Case:
         )
         sex = np.array(SEXES, object)[self.history.person["sex"][queries.athlete].astype(int)]
         return prior_of(model, self.X[rows], seen, offsets, sex)
-
-
-def parse_deltas(text: str) -> dict[str, float]:
-    """Read ``2.6`` (for every component) or ``power=2.6,coordination=4``.
-
-    Raises
-    ------
-    UsageError
-        ``delta_invalid``.
-    """
-    deltas: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, number = part.rpartition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = np.nan
-        if not 0 < value < np.inf or (name and name not in COMPONENTS):
-            raise UsageError(
-                "delta_invalid",
-                f"--delta {part!r} is not understood, expected a number above 0.",
-                f"Write 2.6, or name components ({', '.join(COMPONENTS)}): power=2.6.",
-            )
-        deltas[name or "*"] = value
-    return deltas
-
-
-def check_risk(risk: float | None) -> float | None:
-    """Return `risk` where it is one.
-
-    Raises
-    ------
-    UsageError
-        ``risk_invalid``.
-    """
-    if risk is not None and not 0 < risk < 1:
-        raise UsageError(
-            "risk_invalid",
-            f"--risk {risk} is not understood, expected a number between 0 and 1.",
-            "0.05 accepts that 5 % of an athlete's tests come after clearance and read impaired.",
-        )
-    return risk
 
 
 def predict(bundle: Bundle, cohort: Cohort, options: Options) -> Predictions:
@@ -274,55 +170,12 @@ def ask(
     return expand(targets, episodes, history, index_tests), targets.superseded
 
 
-def abstentions(bundle: Bundle, history: History, episodes: Episodes, queries: Queries) -> Objects:
-    """Return why a query gets no numbers, or None."""
-    reasons = np.full(len(queries), None, dtype=object)
-    exertion = queries.session >= 0
-    load = history.sessions.columns["session_load_au"]
-    missing = np.zeros(len(queries), dtype=bool)
-    missing[exertion] = np.isnan(load[queries.session[exertion]])
-    learnt = np.array([c in bundle.components for c in COMPONENTS] + [True])
-    # The last one that applies is the one that is told: a red flag above all.
-    reasons[~learnt[queries.component]] = Abstain.COMPONENT_NOT_LEARNT.value
-    reasons[missing] = Abstain.LOAD_MISSING.value
-    absent = np.flatnonzero(~exertion)
-    kinds = episodes.kinds[queries.episode[absent]]
-    reasons[absent[unlearnt(bundle.availability, kinds)]] = Abstain.TOO_LITTLE_DATA.value
-    reasons[episodes.known_s[queries.episode] > queries.as_of_s] = Abstain.SESSION_NOT_KNOWN.value
-    flagged = red_flagged(history, queries.athlete, queries.as_of_s)
-    reasons[flagged] = Abstain.RED_FLAG.value
-    return reasons
-
-
 def _labs_known(history: History, queries: Queries) -> Bools:
     """Return whether any laboratory value of the athlete is known at `as_of`."""
     labs = history.labs
     first = np.full(len(history.athlete_ids), NEVER_S)
     np.minimum.at(first, np.repeat(np.arange(first.size), np.diff(labs.offsets)), labs.known_s)
     return np.asarray(first[queries.athlete] <= queries.as_of_s)
-
-
-def identity(
-    bundle: Bundle, history: History, episodes: Episodes, queries: Queries
-) -> dict[str, Any]:
-    """Return the columns that say what a row is about and who answers."""
-    names = np.array([*COMPONENTS, AVAILABILITY], dtype=object)
-    tests = np.array([*history.test_names, None], dtype=object)
-    perceptual = names[queries.component] == "perceptual"
-    return {
-        "athlete_id": np.array(history.athlete_ids, dtype=object)[queries.athlete],
-        "episode_id": episodes.ids[queries.episode],
-        "kind": episodes.kinds[queries.episode],
-        "component": names[queries.component],
-        "index_test": tests[queries.test],
-        "clock_start": _utc(queries.clock_start_s),
-        "as_of": _utc(queries.as_of_s),
-        "evidence": np.where(perceptual, "ratings_only", "tests").astype(object),
-        "interval_level": INTERVAL_LEVEL,
-        "model_name": bundle.model_name,
-        "model_version": bundle.model_version,
-        "contract_hash": bundle.contract_hash,
-    }
 
 
 def _numbers(case: _Case, reasons: Objects, absent: Asked) -> dict[str, Any]:
@@ -435,22 +288,3 @@ def _limiting(queries: Queries, hours: Floats) -> Bools:
     if len(known):
         slowest[known.groupby(["e", "t"])["hours"].idxmax()] = True
     return slowest
-
-
-def _utc(at_s: Ints) -> pd.Series[pd.Timestamp]:
-    return pd.Series(at_s.astype("datetime64[s]").astype("datetime64[us]")).dt.tz_localize("UTC")
-
-
-def _warnings(frame: pd.DataFrame, *, hidden: bool, unchecked: bool) -> tuple[Warned, ...]:
-    ok = frame["status"] == "ok"
-    applies = {
-        Notice.NOT_MEDICAL: True,
-        Notice.NOT_CALIBRATED: unchecked,
-        Notice.RATINGS_ONLY: bool((ok & (frame["evidence"] == "ratings_only")).any()),
-        Notice.EXTRAPOLATED: bool(frame["extrapolated"].any()),
-        Notice.MINOR_ENDOCRINE_IGNORED: hidden,
-        Notice.COLD_START: bool((ok & (frame["confidence"] == "cold_start")).any()),
-        Notice.OUT_OF_DISTRIBUTION: bool(frame["out_of_distribution"].any()),
-        Notice.RED_FLAG: bool((frame["reason"] == Abstain.RED_FLAG.value).any()),
-    }
-    return tuple(Warned(n.value, _MESSAGES[n]) for n, told in applies.items() if told)

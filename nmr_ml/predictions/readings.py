@@ -13,7 +13,9 @@ from nmr_ml.history.episodes import find_episodes
 from nmr_ml.history.history import build_history
 from nmr_ml.labels.followed_tests import followed_tests
 from nmr_ml.models.readings.model import expected_readings, reading_basis
-from nmr_ml.predictions.predict import abstentions, ask, identity
+from nmr_ml.predictions.abstentions import abstentions
+from nmr_ml.predictions.columns import identity
+from nmr_ml.predictions.predict import ask
 from nmr_ml.reasons import Abstain
 from nmr_ml.recovery_tests import COMPONENTS
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from nmr_ml.history.queries import Queries
     from nmr_ml.models.component.model import ComponentModel
     from nmr_ml.models.readings.model import Readings
-    from nmr_ml.predictions.predict import Options
+    from nmr_ml.predictions.options import Options
 
     Ints = NDArray[np.int64]
 

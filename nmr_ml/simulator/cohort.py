@@ -46,8 +46,8 @@ Chunks = dict[str, list["Columns"]]
 class SimulatedCohort:
     """A cohort as `nmr_ml.cohort.writer.write_cohort` takes it.
 
-    `tables` have the column names of `nmr_ml.cohort.tables` and zoned times; `truth` has one row for each
-    episode and component, `recovery_h` being the hours had no further session come.
+    `tables` have the column names of `nmr_ml.cohort.tables` and zoned times; `truth` has one row
+    for each episode and component, `recovery_h` being the hours had no further session come.
     """
 
     name: str

@@ -9,7 +9,8 @@ import math
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
+
+from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class FollowUp(NamedTuple):
     width: float
 
 
-@njit(cache=True, nogil=True)
+@kept
 def soreness(inflammation: Real, out: Outputs) -> Real:
     """Return soreness on a 0-10 scale, 10 I^p / (I^p + half) (domain.md §6.4)."""
     raised = inflammation**out.soreness_exponent
@@ -85,7 +86,7 @@ def soreness(inflammation: Real, out: Outputs) -> Real:
     return rating
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _deficits(s: NDArray[np.float64], out: Outputs, into: NDArray[np.float64]) -> None:
     power = (
         out.power_f * s[F]
@@ -108,7 +109,7 @@ def _deficits(s: NDArray[np.float64], out: Outputs, into: NDArray[np.float64]) -
     )
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _step(s: NDArray[np.float64], hours: float, rates: NDArray[np.float64], dyn: Dynamics) -> None:
     """Advance `s` by at most an hour: exact where linear, midpoint where not."""
     slowing = math.exp(-dyn.q_slowing * s[Q])
@@ -144,7 +145,7 @@ def _step(s: NDArray[np.float64], hours: float, rates: NDArray[np.float64], dyn:
     s[CHRONIC] *= math.exp(-hours / dyn.chronic_time)
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _advance(
     s: NDArray[np.float64],
     begin: float,
@@ -160,7 +161,7 @@ def _advance(
         now = until
 
 
-@njit(cache=True, nogil=True)
+@kept
 def _load(s: NDArray[np.float64], impulse: NDArray[np.float64], load: float, dyn: Dynamics) -> None:
     """Add what one session leaves behind; `impulse` is F, C, D, G, H."""
     s[F] += impulse[0]
@@ -174,7 +175,7 @@ def _load(s: NDArray[np.float64], impulse: NDArray[np.float64], load: float, dyn
     s[Q] += dyn.q_gain * max(0.0, s[ACUTE] / s[CHRONIC] - dyn.q_threshold)
 
 
-@njit(cache=True, nogil=True)
+@kept
 def run_sessions(
     start_h: NDArray[np.float64],
     end_h: NDArray[np.float64],
@@ -219,7 +220,7 @@ def run_sessions(
     return states, held
 
 
-@njit(cache=True, nogil=True)
+@kept
 def states_at(
     times: NDArray[np.float64],
     end_h: NDArray[np.float64],
@@ -247,7 +248,7 @@ def states_at(
     return result
 
 
-@njit(cache=True, nogil=True)
+@kept
 def deficits_of(states: NDArray[np.float64], out: Outputs) -> NDArray[np.float64]:
     """Return the deficits of the four components, one row for each state."""
     result = np.empty((states.shape[0], 4), dtype=np.float64)
@@ -256,7 +257,7 @@ def deficits_of(states: NDArray[np.float64], out: Outputs) -> NDArray[np.float64
     return result
 
 
-@njit(cache=True, nogil=True)
+@kept
 def recovery_hours(
     end_h: NDArray[np.float64],
     after: NDArray[np.float64],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from nmr_ml.predictions.predict import CLEARANCE
+from nmr_ml.predictions.columns import CLEARANCE
 
 if TYPE_CHECKING:
     import pandas as pd

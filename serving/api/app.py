@@ -18,11 +18,12 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from nmr_ml.errors import NmrError
-from nmr_ml.models.component.model import INTERVAL_LEVEL
+from nmr_ml.levels import INTERVAL_LEVEL
 from nmr_ml.runtime.traces import places
 from serving.api.openapi import describe
+from serving.requests import problems
 from serving.requests.problems import RequestError
-from serving.requests.question import answer, loads, problems
+from serving.requests.question import answer, loads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,8 @@ import pyarrow as pa
 from fastapi.openapi.utils import get_openapi
 
 from serving.answers.encoding import SCHEMA
-from serving.requests.question import PredictRequest, problems
+from serving.requests import problems
+from serving.requests.schema import PredictRequest
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

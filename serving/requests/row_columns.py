@@ -56,7 +56,7 @@ class _Gathered(NamedTuple):
 
 
 class RequestColumns(NamedTuple):
-    """Columns as `nmr_ml.history.columns.Columns`, by table, and those of times also in microseconds."""
+    """Columns as `Columns` has them, by table, and those of times also in microseconds."""
 
     columns: dict[str, dict[str, Any]]
     exact_us: dict[str, dict[str, Any]]

@@ -1,8 +1,8 @@
 """Requests of which every row can be used as it came: nearly all of them.
 
-`nmr_ml.cohort.canonical` says of each row what is wrong with it, for which it takes a tenth of a second
-however few rows there are. Here it is only found out whether nothing is: whether no row would be
-quarantined. Where that is in doubt the answer is None, and the long way has the say.
+`nmr_ml.cohort.canonical` says of each row what is wrong with it, for which it takes a tenth of a
+second however few rows there are. Here it is only found out whether nothing is: whether no row
+would be quarantined. Where that is in doubt the answer is None, and the long way has the say.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nmr_ml.cohort.quantities import quantity_of_lab, quantity_of_test
 from nmr_ml.cohort.row_rules import LONGEST_NIGHT, MINUTE_A_PART, TOLERANCE
 from nmr_ml.cohort.table_checks import EARLIEST
 from nmr_ml.cohort.tables import ANALYTES, SEXES, SPECIMENS, TABLES
-from nmr_ml.history.history import midnights
+from nmr_ml.history.local_time import midnights
 from nmr_ml.numeric.compiled import kept
 from serving.requests.moments import SECOND_US
 from serving.requests.row_columns import request_columns

@@ -17,7 +17,8 @@ from nmr_ml.errors import DataError, UsageError
 from nmr_ml.estimator import ParameterError, RecoveryCurveRegressor
 from nmr_ml.models.curve import target_matrix as followed_matrix
 from nmr_ml.models.curve.boosted import BAG
-from nmr_ml.models.curve.likelihood import recovery_hours, remaining
+from nmr_ml.models.curve.likelihood import remaining
+from nmr_ml.models.curve.recovery_time import recovery_hours
 from nmr_ml.models.curve.target_matrix import TargetError
 from tests.support.small_cohorts import followed_of
 

@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from nmr_ml.errors import DataError, UsageError
-from nmr_ml.predictions.predict import COLUMNS, Options, predict
+from nmr_ml.predictions.columns import COLUMNS
+from nmr_ml.predictions.options import Options
+from nmr_ml.predictions.predict import predict
 from serving import batch as scoring
 from serving.answers.encoding import SCHEMA, rows, table
 from serving.commands import score as score_command

@@ -8,7 +8,7 @@ import numpy as np
 
 from nmr_ml.bundle.bundle import Bundle
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.models.availability.absences import Absences
 from nmr_ml.models.availability.law import DurationLaw
 from nmr_ml.models.availability.model import AvailabilityModel, Counted

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nmr_ml.models.curve.likelihood import CurveGrid, likelihood_tables, remaining
+from nmr_ml.models.curve.grid import CurveGrid
+from nmr_ml.models.curve.likelihood import likelihood_tables, remaining
 from nmr_ml.models.curve.target import CurveTarget
 from tests.support.small_cohorts import followed_of
 

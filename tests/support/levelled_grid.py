@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import multivariate_normal
 
-from nmr_ml.models.curve.likelihood import FAST_HALF_LIFE_H, CurveGrid
+from nmr_ml.models.curve.grid import CurveGrid
+from nmr_ml.models.curve.likelihood import FAST_HALF_LIFE_H
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from nmr_ml.predictions.predict import Options, predict
+from nmr_ml.predictions.options import Options
+from nmr_ml.predictions.predict import predict
 from tests.support.small_cohorts import at, measured, person, rested, session, small_cohort
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.models.curve.likelihood import FAST_HALF_LIFE_H, CurveGrid
+from nmr_ml.models.curve.grid import CurveGrid
+from nmr_ml.models.curve.likelihood import FAST_HALF_LIFE_H
 from nmr_ml.models.curve.measurement import Measurement
 from tests.support.small_cohorts import followed_of
 from training.baselines.curves import Starts

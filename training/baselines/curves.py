@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.features.contract import FeatureContract
     from nmr_ml.labels.followed_tests import Followed
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.population import Population
     from training.data.dataset import ComponentData
 
@@ -208,7 +208,8 @@ def fit_baselines(
     Parameters
     ----------
     table, top
-        From `nmr_ml.models.curve.likelihood.likelihood_tables`, of `followed` as the component's tests are read.
+        From `nmr_ml.models.curve.likelihood.likelihood_tables`, of `followed` as the component's
+        tests are read.
     athlete : object array of str
         Folds by athlete choose the linear model's penalty.
     """

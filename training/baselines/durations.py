@@ -9,9 +9,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
+from nmr_ml.levels import LEVELS
 from nmr_ml.models.availability.absences import bounds_ln
 from nmr_ml.models.availability.interval_likelihood import NORMAL, interval_terms, rough_median
-from nmr_ml.models.component.model import LEVELS
 from training.baselines.curves import OVERALL
 from training.scoring.absence_scores import Forecast
 

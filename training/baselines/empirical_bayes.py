@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.models.curve.boosted import TreeSettings
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
     from training.scoring.forecasts import CurvePriors
 
     Floats = NDArray[np.float64]

@@ -12,7 +12,8 @@ from nmr_ml.history.episodes import EXERTION, find_episodes
 from nmr_ml.history.history import build_history
 from nmr_ml.history.queries import at_landmarks, expand
 from nmr_ml.history.rested_baseline import rested_baselines
-from nmr_ml.labels.followed_tests import index_tests, other_tests, whole_follow_up
+from nmr_ml.labels.followed_tests import whole_follow_up
+from nmr_ml.labels.index_tests import index_tests, other_tests
 from nmr_ml.predictions.confidence import labelled_before, tier
 from nmr_ml.recovery_tests import COMPONENTS
 

@@ -11,9 +11,11 @@ import pandas as pd
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.model_inputs import model_inputs
 from nmr_ml.history.episodes import EXERTION, find_episodes
-from nmr_ml.history.history import NEVER_S, build_history
+from nmr_ml.history.history import build_history
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.queries import at_landmarks, expand
-from nmr_ml.labels.followed_tests import censor_reasons, index_tests, label_states, whole_follow_up
+from nmr_ml.labels.followed_tests import censor_reasons, label_states, whole_follow_up
+from nmr_ml.labels.index_tests import index_tests
 from nmr_ml.reasons import Censor, NoLabel
 from nmr_ml.recovery_tests import AVAILABILITY, COMPONENTS
 

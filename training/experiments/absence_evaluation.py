@@ -31,13 +31,14 @@ def evaluate_absences(
 ) -> dict[str, Any] | None:
     """Return scores at the onset of every episode of a learnt kind; None without any.
 
-    They are those of `training.scoring.absence_scores.score_absences`; with simulated truth, ``truth``
-    holds those of the recovery times themselves.
+    They are those of `training.scoring.absence_scores.score_absences`; with simulated truth,
+    ``truth`` holds those of the recovery times themselves.
 
     Parameters
     ----------
     levels : float64 array
-        Quantiles that are compared with the truth, as `training.scoring.scores.time_scores` takes them.
+        Quantiles that are compared with the truth, as `training.scoring.scores.time_scores` takes
+        them.
     """
     model = bundle.availability
     data = absence_data(cohort, bundle.specs)

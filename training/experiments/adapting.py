@@ -13,7 +13,8 @@ from nmr_ml.bundle.bundle import load_bundle, save_bundle
 from nmr_ml.bundle.registry import resolve
 from nmr_ml.cohort.reader import read_cohort
 from nmr_ml.errors import DataError
-from nmr_ml.models.component.offsets import ANY_TEAM, fit_team
+from nmr_ml.models.component.fit_offsets import fit_team
+from nmr_ml.models.component.offsets import ANY_TEAM
 from nmr_ml.predictions.golden import golden_rows
 from training.config import TrainConfig
 from training.data.dataset import component_data

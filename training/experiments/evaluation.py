@@ -16,14 +16,14 @@ from nmr_ml.history.episodes import EXERTION, find_episodes
 from nmr_ml.history.history import build_history
 from nmr_ml.history.queries import Targets, expand
 from nmr_ml.labels.followed_tests import followed_tests
+from nmr_ml.models.component.known_offsets import known_offsets
 from nmr_ml.models.component.model import prior_of
-from nmr_ml.models.component.past_episodes import known_offsets
 from training.baselines.curves import Baselines, Starts
 from training.data.dataset import component_data
 from training.experiments.absence_evaluation import evaluate_absences
 from training.fitting.held_out import sexes
 from training.fitting.protocols import MODEL, foretell, groups_of
-from training.reports.card import brier_json, scores_json
+from training.scoring.as_json import brier_json, scores_json
 from training.scoring.forecast_scores import score_forecasts
 from training.scoring.forecasts import CurvePriors, Readings, rounding_step, time_quantiles
 from training.scoring.scores import Brier

@@ -9,8 +9,10 @@ import numpy as np
 
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.history.history import build_history
+from nmr_ml.levels import LEVELS
 from nmr_ml.models.availability.absences import Absences, absence_inputs, absences_of, bounds_ln
-from nmr_ml.models.availability.law import FAMILIES, DurationLaw, fit_law
+from nmr_ml.models.availability.fit import fit_law, grow_trees
+from nmr_ml.models.availability.law import FAMILIES, DurationLaw
 from nmr_ml.models.availability.model import (
     COLUMNS,
     KINDS,
@@ -18,9 +20,7 @@ from nmr_ml.models.availability.model import (
     Counted,
     DurationTrees,
     expect,
-    grow_trees,
 )
-from nmr_ml.models.component.model import LEVELS
 from nmr_ml.numeric.folds import athlete_folds
 from training.baselines.durations import DurationBaselines, fit_duration_baselines
 from training.scoring.absence_scores import MODEL, Forecast, score_absences
@@ -61,8 +61,8 @@ class FittedAvailability:
     baselines : DurationBaselines or None
         Refitted on every episode; None where no kind is learnt.
     held_out : mapping or None
-        Scores as `training.scoring.absence_scores.score_absences` gives them. The law's family, whether it
-        has grades and the number of trees (three choices) were made on all athletes.
+        Scores as `training.scoring.absence_scores.score_absences` gives them. The law's family,
+        whether it has grades and the number of trees (three choices) were made on all athletes.
     """
 
     model: AvailabilityModel

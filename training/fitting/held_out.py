@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmr_ml.labels.followed_tests import no_tests
-from nmr_ml.models.component.calibration import fit_calibration, group_names
+from nmr_ml.models.component.calibration import group_names
 from nmr_ml.models.component.clearance import LEVELS, fit_clearance
-from nmr_ml.models.component.offsets import Past, athlete_offsets, fit_offsets
+from nmr_ml.models.component.fit_calibration import fit_calibration
+from nmr_ml.models.component.fit_offsets import fit_offsets
+from nmr_ml.models.component.offsets import Past, athlete_offsets
 from nmr_ml.models.component.past_episodes import LOOK_BACK_S
-from nmr_ml.models.curve.posterior import read_off, recovery_quantiles
+from nmr_ml.models.curve.posterior import recovery_quantiles
+from nmr_ml.models.curve.read_off import read_off
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,11 @@ import numpy as np
 
 from nmr_ml.features.model_inputs import model_inputs
 from nmr_ml.history.episodes import HORIZON_S, find_episodes, next_loading_s
-from nmr_ml.history.history import NEVER_S, build_history
+from nmr_ml.history.history import build_history
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.queries import at_landmarks, expand
 from nmr_ml.labels.followed_tests import followed_tests, tests_between
-from nmr_ml.models.component.model import INTERVAL_LEVEL
+from nmr_ml.levels import INTERVAL_LEVEL
 from nmr_ml.models.curve.target import OUTPUTS
 from nmr_ml.models.readings.model import (
     STEPS,

@@ -31,7 +31,7 @@ def write_plots(components: Mapping[str, Mapping[str, Any]], folder: Path) -> li
 
     Parameters
     ----------
-    components : mapping of component to scores as `training.reports.card.scores_json` gives them
+    components : mapping of component to scores as `training.scoring.as_json.scores_json` gives them
 
     Returns
     -------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmr_ml.models.component.model import INTERVAL_LEVEL
+from nmr_ml.levels import INTERVAL_LEVEL
 from training.scoring.bootstrap import compare
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Forecast:
     log_p : float64 array, shape (n,)
         Log probability of the interval in which the episode ended.
     quantiles : float64 array, shape (n, 3), h
-        At `nmr_ml.models.component.model.LEVELS`.
+        At `nmr_ml.levels.LEVELS`.
     """
 
     log_p: Floats

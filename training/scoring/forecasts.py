@@ -11,14 +11,15 @@ from scipy.special import ndtr
 
 from nmr_ml.labels.followed_tests import no_tests
 from nmr_ml.models.curve.likelihood import normal_weights, remaining, shape_probabilities
-from nmr_ml.models.curve.posterior import probability_below, read_off, recovery_quantiles
+from nmr_ml.models.curve.posterior import probability_below, recovery_quantiles
+from nmr_ml.models.curve.read_off import read_off
 from nmr_ml.numeric.compiled import inner, kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.labels.followed_tests import Followed
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.measurement import Measurement
     from nmr_ml.recovery_tests import TestSpec
 

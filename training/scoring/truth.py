@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.reports.card import estimate_json
+from training.scoring.as_json import estimate_json
 from training.scoring.bootstrap import compare
 from training.scoring.forecast_scores import LEAST_ATHLETES
 from training.scoring.scores import crps, time_scores

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmr_ml.features.model_inputs import model_inputs
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.queries import Queries
 from nmr_ml.recovery_tests import COMPONENTS
 
@@ -44,7 +44,7 @@ class Absences:
     episode_id, kind, grade : object arrays of str
         `grade` is None where the record has none.
     onset_s, known_s, resolved_s : int64 arrays, s since 1970 UTC
-        `resolved_s` is `nmr_ml.history.history.NEVER_S` where no end is on record.
+        `resolved_s` is `nmr_ml.history.local_time.NEVER_S` where no end is on record.
     last_s : int64 array, s since 1970 UTC
         The last row of the athlete in any table.
     """

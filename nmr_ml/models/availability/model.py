@@ -10,23 +10,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 
-from nmr_ml.models.availability.absences import HALF_DAY_H, athlete_runs, bounds_ln
+from nmr_ml.levels import LEAST_RATIO, LEVELS
+from nmr_ml.models.availability.absences import HALF_DAY_H, athlete_runs
 from nmr_ml.models.availability.interval_likelihood import (
     interval_terms,
     mixture_log_survival,
     mixture_quantiles,
-    newton_terms,
     past_evidence,
 )
-from nmr_ml.models.availability.law import LOG_PRIOR, SD_OF_Z, DurationLaw
-from nmr_ml.models.component.model import LEAST_RATIO, LEVELS
+from nmr_ml.models.availability.law import LOG_PRIOR, DurationLaw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import lightgbm as lgb
     from numpy.typing import NDArray
 
     from nmr_ml.models.availability.absences import Absences
@@ -266,27 +265,3 @@ def ratios(expected: Expected, parts: Floats) -> list[tuple[int, float]]:
     pairs = [(int(i), float(r)) for i, r in zip(moved, found, strict=True)]
     telling = [pair for pair in pairs if abs(np.log(pair[1])) > np.log(LEAST_RATIO)]
     return sorted(telling, key=lambda pair: -abs(np.log(pair[1])))
-
-
-def grow_trees(
-    X: Floats, absences: Absences, law: DurationLaw, params: Mapping[str, Any], rounds: int
-) -> lgb.Booster:
-    """Grow trees that move the location of `law` by the interval-censored likelihood.
-
-    Parameters
-    ----------
-    X : float64 array, shape (n_absences, n_columns)
-        `COLUMNS`.
-    params : mapping
-        LightGBM's; the objective is set here.
-    """
-    lower, upper = bounds_ln(absences)
-    mu, scale = law.place(absences.kind, absences.grade)
-    scale = np.hypot(scale, law.athlete_sd / SD_OF_Z[law.family])
-
-    def objective(score: Floats, _: lgb.Dataset) -> tuple[Floats, Floats]:
-        return newton_terms(lower, upper, mu + score, scale, law.code)
-
-    dataset = lgb.Dataset(X, np.zeros(len(X)), feature_name=list(COLUMNS))
-    settings = {**params, "objective": objective, "metric": "None"}
-    return lgb.train(settings, dataset, num_boost_round=rounds)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.levels import LEAST_RATIO, LEVELS, MOST_DRIVERS
 from nmr_ml.models.component.calibration import group_names
 from nmr_ml.models.curve.posterior import read, recovery_quantiles
 
@@ -18,20 +19,13 @@ if TYPE_CHECKING:
     from nmr_ml.models.component.clearance import Clearance
     from nmr_ml.models.component.offsets import OffsetPrior, Offsets
     from nmr_ml.models.curve.boosted import BoostedCurve
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.measurement import Measurement
-    from nmr_ml.models.curve.posterior import ReadOff
+    from nmr_ml.models.curve.read_off import ReadOff
     from nmr_ml.recovery_tests import Component
 
     Floats = NDArray[np.float64]
     Objects = NDArray[np.object_]
-
-#: The nominal level of the interval and the quantiles that bound it.
-INTERVAL_LEVEL = 0.8
-LEVELS = np.array([0.1, 0.5, 0.9])
-#: Contributions that move the hours by less are not worth a line.
-LEAST_RATIO = 1.002
-MOST_DRIVERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +141,7 @@ def answer(prior: Prior, table: ReadOff, at_h: Floats) -> Answers:
 
 
 def clearance_hours(model: ComponentModel, prior: Prior, table: ReadOff, risk: float) -> Floats:
-    """Return when each episode is cleared at `risk`, shape (n,), h; see `nmr_ml.models.component.clearance`.
+    """Return when each episode is cleared at `risk`, shape (n,), h; see `clearance`.
 
     NaN where no level holds that risk. The guarantee is for the clock start; once tests of the
     episode are seen the same level is used on what they leave.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.labels.followed_tests import Followed
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -272,7 +272,8 @@ def posterior(
     ----------
     subject : int64 array, shape (n_queries,)
     own_s, past_s : int64 arrays, shapes (n_queries, 6) and (n_episodes, 6), s since 1970 UTC
-        Times of the rested tests of each baseline, as in `nmr_ml.history.rested_baseline.Baselines`.
+        Times of the rested tests of each baseline, as in
+        `nmr_ml.history.rested_baseline.Baselines`.
     offsets, rows : int64 arrays
         The episodes of subject ``s`` are ``rows[offsets[s]:offsets[s + 1]]``.
     """

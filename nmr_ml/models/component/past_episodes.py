@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.features.model_inputs import model_inputs
 from nmr_ml.history.episodes import HORIZON_S
-from nmr_ml.history.history import DAY_S, NEVER_S
+from nmr_ml.history.local_time import DAY_S, NEVER_S
 from nmr_ml.history.queries import Queries
 from nmr_ml.labels.followed_tests import followed_tests
-from nmr_ml.models.component.offsets import Past, athlete_offsets
 from nmr_ml.numeric.compiled import kept
 from nmr_ml.numeric.sorted_rows import running_latest, upper_bound
 
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
     from nmr_ml.labels.followed_tests import Followed
-    from nmr_ml.models.component.model import ComponentModel
-    from nmr_ml.models.component.offsets import Offsets
     from nmr_ml.recovery_tests import TestSpec
 
     Floats = NDArray[np.float64]
@@ -101,32 +97,6 @@ def _late(
         after = upper_bound(at_s, first, last, clock_s[q])
         late[q] = after > first and latest_s[after - 1] > clock_s[q]
     return late
-
-
-def known_offsets(
-    model: ComponentModel, history: History, episodes: Episodes, queries: Queries, seen: Followed,
-    specs: Mapping[str, TestSpec],
-) -> Offsets:  # fmt: skip
-    """Return what each query's athlete has shown before its clock start.
-
-    Parameters
-    ----------
-    queries : Queries
-        Of the component of `model`.
-    seen : Followed
-        The tests of each query known so far.
-    """
-    others = model.measurement.told
-    past = past_episodes(history, episodes, queries, specs, others=others)
-    before = Past(
-        model.measurement.read(past.followed),
-        model.curve.means(model_inputs(history, past.queries, specs)),
-        past.subject,
-        past.offsets,
-        past.rows,
-    )
-    team, past_team = history.teams[queries.athlete], history.teams[past.queries.athlete]
-    return athlete_offsets(model.offsets, model.grid, before, seen, team, past_team)
 
 
 def past_episodes(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.labels.family_tests import FamilyTests
     from nmr_ml.labels.followed_tests import Followed
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.population import Population
 
     Floats = NDArray[np.float64]
@@ -115,8 +115,8 @@ def with_family(followed: Followed, scales: Mapping[str, FamilyScale]) -> Follow
     """Return `followed` with its family's other tests among the index tests, on their scale.
 
     Tests whose scale is not told are left out, and those taken together with a better one
-    (`nmr_ml.labels.family_tests.apart`). The error of each is its own, that of its baseline and the mismatch;
-    what the error of the index baseline adds is on the side of caution.
+    (`nmr_ml.labels.family_tests.apart`). The error of each is its own, that of its baseline and the
+    mismatch; what the error of the index baseline adds is on the side of caution.
     """
     family = followed.family
     if family is None or not any(scale.told for scale in scales.values()):

@@ -9,14 +9,8 @@ import numpy as np
 
 from nmr_ml.history.rested_baseline import TYPICAL_REST
 from nmr_ml.models.curve.boosted import fit_boosted_curve
-from nmr_ml.models.curve.likelihood import (
-    LAST_H,
-    CurveGrid,
-    curve_grid,
-    edge_weight,
-    likelihood_tables,
-    node_recovery_hours,
-)
+from nmr_ml.models.curve.grid import CurveGrid, curve_grid, edge_weight
+from nmr_ml.models.curve.likelihood import LAST_H, likelihood_tables
 from nmr_ml.models.curve.measurement import Measurement, profile_family, profile_measurement
 from nmr_ml.models.curve.population import (
     choose_powers,
@@ -24,6 +18,7 @@ from nmr_ml.models.curve.population import (
     fit_population,
     node_probabilities,
 )
+from nmr_ml.models.curve.recovery_time import node_recovery_hours
 from nmr_ml.models.curve.target import CurveTarget
 from nmr_ml.numeric.folds import athlete_folds
 

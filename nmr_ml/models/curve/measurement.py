@@ -9,7 +9,8 @@ import numpy as np
 
 from nmr_ml.history.rested_baseline import REST_H
 from nmr_ml.models.curve.family_scale import FamilyScale, fit_scales, with_family
-from nmr_ml.models.curve.likelihood import coarse, likelihood_tables
+from nmr_ml.models.curve.grid import coarse
+from nmr_ml.models.curve.likelihood import likelihood_tables
 from nmr_ml.models.curve.population import deficit_moments, fit_population
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.history.rested_baseline import Baselines
     from nmr_ml.labels.followed_tests import Followed
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.population import Population
 
     Floats = NDArray[np.float64]

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.models.curve.likelihood import (
-    by_share,
-    coarse,
-    keep_shapes,
-    likelihood_tables,
-    remaining_shares,
-    shape_evidence,
-)
+from nmr_ml.models.curve.grid import by_share, coarse, keep_shapes
+from nmr_ml.models.curve.likelihood import likelihood_tables, remaining_shares, shape_evidence
 from nmr_ml.models.curve.target import OUTPUTS, CurveTarget
 from nmr_ml.numeric.accelerated_em import climb
 
@@ -26,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.labels.followed_tests import Followed
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

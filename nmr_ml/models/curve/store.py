@@ -10,7 +10,7 @@ import numpy as np
 
 from nmr_ml.models.curve.boosted import BoostedCurve
 from nmr_ml.models.curve.family_scale import FamilyScale
-from nmr_ml.models.curve.likelihood import CurveGrid
+from nmr_ml.models.curve.grid import CurveGrid
 from nmr_ml.models.curve.measurement import Measurement
 
 if TYPE_CHECKING:

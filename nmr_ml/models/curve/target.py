@@ -18,7 +18,7 @@ from nmr_ml.numeric.compiled import inner, kept, summed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.models.curve.likelihood import CurveGrid
+    from nmr_ml.models.curve.grid import CurveGrid
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -33,7 +33,8 @@ OUTPUTS = 3
 LEAST_SPREAD = np.array([0.12, 0.25, 0.1])
 #: Nodes further than this many spreads from the mean are not looked at.
 REACH = 4.5
-#: Cycles of `nmr_ml.numeric.accelerated_em.climb` of the spread at each look, and at the last; of the level.
+#: Cycles of `nmr_ml.numeric.accelerated_em.climb` of the spread at each look, and at the last; of
+#: the level.
 STEP_CYCLES, CYCLES, LEVEL_CYCLES = 2, 10, 3
 #: No spread is wider than ten times over and under.
 MOST_LOG_SPREAD = float(np.log(np.log(10.0)))

@@ -17,7 +17,7 @@ from scipy.special import softmax
 
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.measured import ITEMS
-from nmr_ml.history.history import local_day
+from nmr_ml.history.local_time import local_day
 from nmr_ml.history.rested_baseline import daytime
 from nmr_ml.labels.followed_tests import hour_effects, scale_factors
 from nmr_ml.models.curve.posterior import expected_deficits
@@ -67,7 +67,8 @@ class Basis:
     ----------
     inputs : float64 array, shape (n, n_features + len(OWN_INPUTS))
     last, usual : float64 arrays, shape (n,), unit of the test
-        The last value and the usual one (`nmr_ml.models.readings.recent_tests.Recent`); NaN where no test is known.
+        The last value and the usual one (`nmr_ml.models.readings.recent_tests.Recent`); NaN where
+        no test is known.
     expected : float64 array, shape (n,), unit of the test
         What the curve expects; NaN where there is no baseline.
     scale : float64 array, shape (n,), unit of the test

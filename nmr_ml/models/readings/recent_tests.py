@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.history.history import DAY_S, local_day
+from nmr_ml.history.local_time import DAY_S, local_day
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import grouped, upper_bound
 

@@ -11,7 +11,7 @@ import pytest
 from nmr_ml.bundle.bundle import MANIFEST, REGISTRATION, load_bundle, save_bundle
 from nmr_ml.errors import DataError
 from nmr_ml.models.curve.family_scale import FamilyScale
-from nmr_ml.models.curve.likelihood import CurveGrid
+from nmr_ml.models.curve.grid import CurveGrid
 
 if TYPE_CHECKING:
     from pathlib import Path

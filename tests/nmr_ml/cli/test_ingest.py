@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from nmr_ml.cli import main as cli
 from nmr_ml.cli.ingest import stated_units
-from nmr_ml.cli.main import main as cli
 from nmr_ml.cohort.reader import read_cohort
 from nmr_ml.errors import UsageError
 from tests.support.ingest_data import real

@@ -24,9 +24,9 @@ from nmr_ml.features.engine import (
     parts_of,
     warm_up,
 )
-from nmr_ml.history.history import history
-from nmr_ml.history.history import loading_sessions as loading
-from nmr_ml.history.history import rested_baseline as baseline
+from nmr_ml.history import history
+from nmr_ml.history import loading_sessions as loading
+from nmr_ml.history import rested_baseline as baseline
 from nmr_ml.history.queries import Queries
 from nmr_ml.numeric import sorted_rows
 from nmr_ml.recovery_tests import shipped_testspecs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nmr_ml.history.episodes import find_episodes, next_loading_s
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from tests.support.small_cohorts import at, at_s, history_of, session, small_cohort
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from nmr_ml.cohort.tables import ANALYTES, MODALITIES, SEXES
 from nmr_ml.history.columns import seconds
-from nmr_ml.history.history import local_day, local_seconds, midnights
+from nmr_ml.history.local_time import local_day, local_seconds, midnights
 from tests.support.feature_cohorts import cohort, history_of, random_cohort
 
 ATHLETES = [{"athlete_id": "b", "sex": "male"}, {"athlete_id": "a", "sex": "female"}]

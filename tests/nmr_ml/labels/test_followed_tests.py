@@ -12,12 +12,11 @@ from nmr_ml.labels.followed_tests import (
     Followed,
     censor_reasons,
     followed_tests,
-    index_tests,
     label_states,
     no_tests,
-    other_tests,
     whole_follow_up,
-)  # fmt: skip
+)
+from nmr_ml.labels.index_tests import index_tests, other_tests  # fmt: skip
 from tests.support.small_cohorts import (
     SPECS,
     at_s,

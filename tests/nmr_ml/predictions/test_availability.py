@@ -9,9 +9,12 @@ import pytest
 
 from nmr_ml.bundle.bundle import load_bundle, save_bundle
 from nmr_ml.cohort.writer import write_cohort
-from nmr_ml.models.availability.model import COLUMNS, DurationTrees, grow_trees
+from nmr_ml.models.availability.fit import grow_trees
+from nmr_ml.models.availability.model import COLUMNS, DurationTrees
 from nmr_ml.predictions.availability import CURVE_H
-from nmr_ml.predictions.predict import DEFICIT_H, Options, Predictions, predict
+from nmr_ml.predictions.columns import DEFICIT_H
+from nmr_ml.predictions.options import Options
+from nmr_ml.predictions.predict import Predictions, predict
 from serving.answers.encoding import rows
 from serving.answers.rendering import rendered
 from serving.batch import finished, score

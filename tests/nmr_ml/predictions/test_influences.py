@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from nmr_ml.models.curve.family_scale import FamilyScale
-from nmr_ml.predictions.predict import Options, Predictions, predict
+from nmr_ml.predictions.options import Options
+from nmr_ml.predictions.predict import Predictions, predict
 from tests.support.predicted_squad import rows, same, squad
 from tests.support.small_cohorts import at, measured, rested
 

@@ -15,9 +15,10 @@ from nmr_ml.features.model_inputs import model_inputs
 from nmr_ml.history.episodes import find_episodes
 from nmr_ml.history.history import build_history
 from nmr_ml.history.queries import at_moment, expand
-from nmr_ml.models.component.model import INTERVAL_LEVEL
-from nmr_ml.models.curve.posterior import CURVE_H
-from nmr_ml.predictions.predict import Options, Predictions, parse_deltas, predict
+from nmr_ml.levels import INTERVAL_LEVEL
+from nmr_ml.models.curve.read_off import CURVE_H
+from nmr_ml.predictions.options import Options, parse_deltas
+from nmr_ml.predictions.predict import Predictions, predict
 from tests.support.predicted_squad import lab, rows, same, squad
 from tests.support.small_cohorts import at, session, small_cohort
 

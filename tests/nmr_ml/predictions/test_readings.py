@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nmr_ml.errors import UsageError
-from nmr_ml.predictions.predict import Options
+from nmr_ml.predictions.options import Options
 from nmr_ml.predictions.readings import COLUMNS, predict_readings
 from tests.support.small_cohorts import at, measured, rested, session, small_cohort
 

@@ -10,7 +10,8 @@ from test_training_card import METHODS
 from nmr_ml.cohort.reader import read_truth
 from nmr_ml.cohort.writer import write_cohort
 from nmr_ml.errors import DataError
-from nmr_ml.predictions.predict import Options, predict
+from nmr_ml.predictions.options import Options
+from nmr_ml.predictions.predict import predict
 from training.experiments.evaluation import Evaluation, evaluate
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from tests.support.small_cohorts import SPECS
 from training.config import load_config
 from training.data.dataset import component_data
 from training.fitting.component import FOLLOW_UP_QUANTILE, RANGE_MARGIN, fit_component
-from training.reports.card import beats_baseline, brier_json
+from training.reports.card import beats_baseline
+from training.scoring.as_json import brier_json
 
 if TYPE_CHECKING:
     from nmr_ml.bundle.bundle import Bundle

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from nmr_ml.bundle.bundle import load_bundle, save_bundle
 from nmr_ml.cohort.reader import read_cohort
 from nmr_ml.cohort.writer import write_cohort
-from nmr_ml.models.component.model import INTERVAL_LEVEL
+from nmr_ml.levels import INTERVAL_LEVEL
 from nmr_ml.models.readings.model import STEPS, Basis, Readings, input_names
-from nmr_ml.predictions.predict import Options
+from nmr_ml.predictions.options import Options
 from nmr_ml.predictions.readings import predict_readings
 from nmr_ml.simulator import simulate
 from tests.support.small_cohorts import SPECS, measured, rested, session, small_cohort

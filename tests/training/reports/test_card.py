@@ -10,7 +10,8 @@ from test_training_gate import BAD, GOOD, WEAK, card
 from nmr_ml.history.rested_baseline import TYPICAL_REST
 from tests.support.simulated_curves import athletes, readings_of
 from tests.support.small_cohorts import followed_of
-from training.reports.card import beats_baseline, brier_json, scores_json
+from training.reports.card import beats_baseline
+from training.scoring.as_json import brier_json, scores_json
 from training.scoring.forecast_scores import score_forecasts
 from training.scoring.forecasts import Forecasts
 from training.scoring.scores import brier

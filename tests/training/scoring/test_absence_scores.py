@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from tests.support.absence_rows import START_S, drawn_absences
 from training.scoring.absence_scores import Forecast, score_absences
 

@@ -11,7 +11,8 @@ from nmr_ml.labels.family_tests import FamilyTests
 from nmr_ml.labels.followed_tests import no_tests
 from nmr_ml.models.curve.family_scale import FamilyScale
 from nmr_ml.models.curve.measurement import Measurement
-from nmr_ml.models.curve.posterior import probability_below, read_off, recovery_quantiles
+from nmr_ml.models.curve.posterior import probability_below, recovery_quantiles
+from nmr_ml.models.curve.read_off import read_off
 from tests.support.levelled_grid import LEVELLED, node_deficits, node_prior
 from tests.support.simulated_curves import DELTA, one_prior, readings_of, with_deficits
 from tests.support.small_cohorts import SPECS, followed_of

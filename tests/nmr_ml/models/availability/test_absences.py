@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.history.history import NEVER_S, History
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.models.availability.absences import (
     HALF_DAY_H,
     Absences,
@@ -16,6 +16,9 @@ from nmr_ml.models.availability.absences import (
     bounds_ln,
 )
 from tests.support.small_cohorts import SPECS, at, at_s, history_of, person, session, small_cohort
+
+if TYPE_CHECKING:
+    from nmr_ml.history.history import History
 
 
 def episode(name: str, onset_h: float, end_h: float | None = None, **more: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nmr_ml.models.availability.absences import Absences, bounds_ln
-from nmr_ml.models.availability.law import FAMILIES, SD_OF_Z, DurationLaw, fit_law
+from nmr_ml.models.availability.fit import fit_law
+from nmr_ml.models.availability.law import FAMILIES, SD_OF_Z, DurationLaw
 from tests.support.absence_rows import MEDIAN_D, drawn_absences, law
 
 

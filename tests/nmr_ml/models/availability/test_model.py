@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmr_ml.features.contract import feature_contract
-from nmr_ml.history.history import NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.models.availability.absences import Absences, bounds_ln
+from nmr_ml.models.availability.fit import grow_trees
 from nmr_ml.models.availability.law import FAMILIES, LOG_PRIOR, NODES
 from nmr_ml.models.availability.model import (
     COLUMNS,
     AvailabilityModel,
     DurationTrees,
     expect,
-    grow_trees,
     ratios,
 )
 from tests.support.absence_rows import DAY_S, START_S, drawn_absences, law, learnt

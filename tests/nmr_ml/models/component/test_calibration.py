@@ -6,16 +6,15 @@ import pytest
 from nmr_ml.models.component.calibration import (
     DISCREPANCY,
     EVERYONE,
-    LEAST_ATHLETES,
     NEW_D,
     NEW_DISCREPANCY,
     Calibration,
     Correction,
-    _log_evidence,
-    fit_calibration,
     group_names,
 )
-from nmr_ml.models.curve.likelihood import CurveGrid, likelihood_tables, remaining
+from nmr_ml.models.component.fit_calibration import LEAST_ATHLETES, _log_evidence, fit_calibration
+from nmr_ml.models.curve.grid import CurveGrid
+from nmr_ml.models.curve.likelihood import likelihood_tables, remaining
 from tests.support.levelled_grid import LEVELLED, node_loglik, node_prior
 from tests.support.small_cohorts import followed_of
 

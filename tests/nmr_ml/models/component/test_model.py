@@ -8,13 +8,11 @@ import pytest
 
 from nmr_ml.history.rested_baseline import REST_H
 from nmr_ml.labels.followed_tests import Followed, no_tests
+from nmr_ml.levels import LEAST_RATIO, LEVELS, MOST_DRIVERS
 from nmr_ml.models.component.calibration import DISCREPANCY, EVERYONE, Calibration, Correction
 from nmr_ml.models.component.clearance import LEVELS as CLEARANCE_LEVELS
 from nmr_ml.models.component.clearance import Clearance
 from nmr_ml.models.component.model import (
-    LEAST_RATIO,
-    LEVELS,
-    MOST_DRIVERS,
     ComponentModel,
     Prior,
     answer,
@@ -24,7 +22,8 @@ from nmr_ml.models.component.model import (
 )
 from nmr_ml.models.component.offsets import Offsets
 from nmr_ml.models.curve.measurement import Measurement
-from nmr_ml.models.curve.posterior import CURVE_H, ReadOff, read_off, recovery_quantiles
+from nmr_ml.models.curve.posterior import recovery_quantiles
+from nmr_ml.models.curve.read_off import CURVE_H, ReadOff, read_off
 from tests.support.small_cohorts import followed_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from nmr_ml.models.component.offset_posterior import (
     _along,
     episode_likelihood,
 )
-from nmr_ml.models.curve.likelihood import CurveGrid
+from nmr_ml.models.curve.grid import CurveGrid
 from tests.support.levelled_grid import LEVELLED, node_loglik, node_prior
 from tests.support.small_cohorts import followed_of
 

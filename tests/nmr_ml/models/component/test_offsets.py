@@ -7,18 +7,17 @@ import pytest
 
 from nmr_ml.history.rested_baseline import KEPT_TESTS, REST_H, Baselines
 from nmr_ml.labels.followed_tests import Followed, no_tests
+from nmr_ml.models.component.fit_offsets import NEW_ATHLETE, fit_offsets, fit_team
 from nmr_ml.models.component.offsets import (
     ANY_TEAM,
-    NEW_ATHLETE,
     OffsetPrior,
     Offsets,
     Past,
     Team,
     athlete_offsets,
-    fit_offsets,
-    fit_team,
 )
-from nmr_ml.models.curve.likelihood import CurveGrid, remaining
+from nmr_ml.models.curve.grid import CurveGrid
+from nmr_ml.models.curve.likelihood import remaining
 from tests.support.levelled_grid import LEVELLED
 from tests.support.small_cohorts import followed_of
 

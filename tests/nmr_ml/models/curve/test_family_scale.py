@@ -8,7 +8,8 @@ import pytest
 
 from nmr_ml.labels.family_tests import FamilyTests
 from nmr_ml.models.curve.family_scale import LEAST_ATHLETES, FamilyScale, fit_scales, with_family
-from nmr_ml.models.curve.likelihood import CurveGrid, likelihood_tables, remaining
+from nmr_ml.models.curve.grid import CurveGrid
+from nmr_ml.models.curve.likelihood import likelihood_tables, remaining
 from nmr_ml.models.curve.population import Population
 from nmr_ml.models.curve.target import CurveTarget
 from tests.support.small_cohorts import followed_of

@@ -8,15 +8,10 @@ import pytest
 
 from nmr_ml.models.curve.boosted import TreeSettings
 from nmr_ml.models.curve.fit import TIME_WIDTH, fit_curve, fit_curve_to_times, time_tables
-from nmr_ml.models.curve.likelihood import (
-    LAST_H,
-    POWERS,
-    SLOW_SHARES,
-    CurveGrid,
-    recovery_hours,
-    remaining,
-)
+from nmr_ml.models.curve.grid import POWERS, SLOW_SHARES, CurveGrid
+from nmr_ml.models.curve.likelihood import LAST_H, remaining
 from nmr_ml.models.curve.measurement import Measurement
+from nmr_ml.models.curve.recovery_time import recovery_hours
 from tests.support.levelled_grid import LEVELLED, normal
 from tests.support.small_cohorts import followed_of
 

@@ -8,10 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from nmr_ml.models.curve.likelihood import (
-    FAST_HALF_LIFE_H,
-    LAST_H,
-    LEAST_WEIGHT,
+from nmr_ml.models.curve.grid import (  # fmt: skip
     POWERS,
     SLOW_SHARES,
     CurveGrid,
@@ -20,15 +17,19 @@ from nmr_ml.models.curve.likelihood import (
     curve_grid,
     edge_weight,
     keep_shapes,
+)
+from nmr_ml.models.curve.likelihood import (
+    FAST_HALF_LIFE_H,
+    LAST_H,
+    LEAST_WEIGHT,
     likelihood_tables,
-    node_recovery_hours,
     normal_weights,
-    recovery_hours,
     remaining,
     shape_evidence,
     shape_loglik,
     shape_probabilities,
-)  # fmt: skip
+)
+from nmr_ml.models.curve.recovery_time import node_recovery_hours, recovery_hours
 from tests.support.levelled_grid import LEVELLED, node_loglik, normal, shape_prior
 from tests.support.small_cohorts import followed_of
 

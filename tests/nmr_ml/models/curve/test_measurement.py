@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nmr_ml.history.rested_baseline import REST_EDGES_H, REST_H, TYPICAL_REST
-from nmr_ml.models.curve.likelihood import CurveGrid, remaining
+from nmr_ml.models.curve.grid import CurveGrid
+from nmr_ml.models.curve.likelihood import remaining
 from nmr_ml.models.curve.measurement import Measurement, profile_measurement
 from tests.support.small_cohorts import followed_of
 

@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from nmr_ml.models.curve.likelihood import (
-    POWERS,
-    SLOW_SHARES,
-    CurveGrid,
-    by_share,
-    curve_grid,
-    likelihood_tables,
-    remaining,
-)
+from nmr_ml.models.curve.grid import POWERS, SLOW_SHARES, CurveGrid, by_share, curve_grid
+from nmr_ml.models.curve.likelihood import likelihood_tables, remaining
 from nmr_ml.models.curve.population import (
     LEAST_POWER,
     LEAST_SHAPE,

@@ -10,26 +10,23 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from nmr_ml.labels.followed_tests import Followed, no_tests
+from nmr_ml.models.curve.grid import CurveGrid  # fmt: skip
 from nmr_ml.models.curve.likelihood import (
     FAST_HALF_LIFE_H,
-    CurveGrid,
     normal_weights,
-    recovery_hours,
     remaining,
     shape_probabilities,
-)  # fmt: skip
+)
 from nmr_ml.models.curve.posterior import (
-    CURVE_H,
-    KNOTS_H,
     LEAST_PROBABILITY,
-    ReadOff,
     _posterior,
     expected_deficits,
     probability_below,
     read,
-    read_off,
     recovery_quantiles,
-)  # fmt: skip
+)
+from nmr_ml.models.curve.read_off import CURVE_H, KNOTS_H, ReadOff, read_off  # fmt: skip
+from nmr_ml.models.curve.recovery_time import recovery_hours
 from tests.support.levelled_grid import (
     LEVELLED,
     node_deficits,

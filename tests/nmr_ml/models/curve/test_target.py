@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from nmr_ml.models.curve.likelihood import CurveGrid, likelihood_tables, remaining
+from nmr_ml.models.curve.likelihood import likelihood_tables, remaining
 from nmr_ml.models.curve.target import (
     LEAST_SPREAD,
     REACH,
@@ -21,6 +21,8 @@ from tests.support.small_cohorts import followed_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nmr_ml.models.curve.grid import CurveGrid
 
 
 def within_reach(nodes: np.ndarray, mean: float, spread: float) -> np.ndarray:

@@ -1,0 +1,22 @@
+"""The top of a parabola through three points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Objects = NDArray[np.object_]
+
+
+def _peak(values: Floats, height: Floats, best: int) -> float:
+    """Return where the parabola through the highest of evenly spaced `values` peaks."""
+    if not 0 < best < values.size - 1:
+        return float(values[best])
+    left, middle, right = height[best - 1 : best + 2]
+    bend = left - 2 * middle + right
+    return float(values[best] + 0.5 * (values[1] - values[0]) * (left - right) / bend)
