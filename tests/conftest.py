@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nmr_ml.runtime import telemetry
+from tests.support.training import SMALL
 
 telemetry.switch_off()
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from nmr_ml.cohort.cohort import Cohort
     from tests.support.registered import Registry
     from training.experiments.experiment import Trained
-
-SMALL = ("folds=2", "max_rounds=20", "least_athletes=5", "least_episodes=50", "bootstrap=100")
 
 
 @pytest.fixture(autouse=True)

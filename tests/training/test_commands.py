@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_training_gate import BAD, GOOD
 
 from nmr_ml.cli.main import run
 from nmr_ml.cohort.writer import write_cohort
 from nmr_ml.runtime.home import home
+from tests.support.gate_cards import BAD, GOOD
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields, replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmr_ml.features import engine, labs, load, sleep
 from nmr_ml.features.catalogue import GROUPS
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.engine import (
@@ -22,13 +19,8 @@ from nmr_ml.features.engine import (
     completeness,
     hide_endocrine,
     parts_of,
-    warm_up,
 )
-from nmr_ml.history import history
-from nmr_ml.history import loading_sessions as loading
-from nmr_ml.history import rested_baseline as baseline
 from nmr_ml.history.queries import Queries
-from nmr_ml.numeric import sorted_rows
 from nmr_ml.recovery_tests import shipped_testspecs
 from tests.support.feature_cohorts import frame, history_of, random_cohort, random_queries
 
@@ -242,32 +234,6 @@ def test_hide_endocrine_hides_that_group_of_those_rows() -> None:
 def test_no_queries_give_no_rows() -> None:
     _, history, queries, _ = example()
     assert build_features(history, queries.take(np.arange(0)), SPECS).shape == (0, len(NAMES))
-
-
-def test_warm_up_compiles_what_a_request_needs() -> None:
-    """A second signature would be compiled in the first request, which takes seconds."""
-    warm_up()
-    example()
-    kernels = [
-        engine.filling(), load._fill_added, load._fill_own, sleep._fill_quantities,
-        labs._fill_drawn, labs._laid_out, loading._loading, history._placed, history._completed,
-        baseline._since, baseline._links, sorted_rows.grouped, sorted_rows.running_latest,
-    ]  # fmt: skip
-    assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
-
-
-def test_kept_machine_code_depends_on_all_that_is_compiled() -> None:
-    """numba itself looks at the file of the outermost function only."""
-    package = Path(engine.__file__).parents[1]
-    kernels = set(engine.COMPILED) - {"history", "testspec", "features.engine"}
-    for name in kernels:
-        text = (package / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
-        imported = re.findall(r"^from nmr_ml\.(\S+) import", text, re.MULTILINE)
-        assert set(imported) <= {*engine.COMPILED}
-    used = (package / "features" / "engine.py").read_text(encoding="utf-8")
-    names = re.findall(r"^            (\w+)\.\w+\(m, ", used, re.MULTILINE)
-    assert len(names) == 10
-    assert {f"features.{name}" for name in names} <= {*engine.COMPILED}
 
 
 def test_queries_hold_what_the_engine_reads() -> None:

@@ -8,13 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from test_request_columns import assert_same
 
 from serving.api.app import create_app
 from serving.api.openapi import describe
 from serving.api.settings import Settings
 from serving.requests.problems import MOST_FAULTS, RequestError, document, invalid, pointer
 from serving.requests.question import loads, parse
+from tests.support.equality import assert_same
 from tests.support.request_bodies import END, body
 
 NAIVE = "2026-03-01T17:30:00"

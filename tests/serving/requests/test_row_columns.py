@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from nmr_ml.cohort.tables import TABLES
 from nmr_ml.history.history import History, history_of_columns
 from nmr_ml.recovery_tests import shipped_testspecs
 from serving.requests.row_columns import request_columns
+from tests.support.equality import assert_same
 from tests.support.feature_cohorts import TESTS, history_of, random_cohort
 
 if TYPE_CHECKING:
@@ -45,25 +46,6 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, object]]:
         {name: as_json(cell) for name, cell in row.items() if not pd.isna(cell)}
         for row in frame.to_dict("records")
     ]
-
-
-def assert_same(given: object, expected: object, where: str = "") -> None:
-    if is_dataclass(expected):
-        for field in fields(expected):
-            name = f"{where}.{field.name}"
-            assert_same(getattr(given, field.name), getattr(expected, field.name), name)
-    elif isinstance(expected, dict):
-        assert set(given) == set(expected), where
-        for name, values in expected.items():
-            assert_same(given[name], values, f"{where}.{name}")
-    elif isinstance(expected, np.ndarray):
-        assert given.dtype == expected.dtype, where
-        np.testing.assert_array_equal(given, expected, where)
-        assert given.flags.c_contiguous
-        assert given.flags.writeable, where
-        assert expected.flags.writeable, where
-    else:
-        assert given == expected, where
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_request_columns import assert_same
 
 from nmr_ml.cohort.reader import canonical_cohort
 from nmr_ml.cohort.tables import TABLES
@@ -17,6 +16,7 @@ from nmr_ml.history.columns import cohort_columns
 from nmr_ml.history.history import History, history_of_columns
 from nmr_ml.recovery_tests import shipped_testspecs
 from serving.requests.usable_rows import plain_columns
+from tests.support.equality import assert_same
 from tests.support.request_bodies import END, body
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from test_training_card import METHODS
 
 from nmr_ml.cohort.reader import read_truth
 from nmr_ml.cohort.writer import write_cohort
 from nmr_ml.errors import DataError
 from nmr_ml.predictions.options import Options
 from nmr_ml.predictions.predict import predict
+from tests.support.gate_cards import METHODS
 from training.experiments.evaluation import Evaluation, evaluate
 
 if TYPE_CHECKING:

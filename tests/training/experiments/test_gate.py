@@ -8,29 +8,13 @@ import pytest
 from nmr_ml.bundle.bundle import MODEL_NAME
 from nmr_ml.bundle.registry import CHAMPION, PREVIOUS_TAG, client, resolve, tags_of
 from nmr_ml.errors import DataError
+from tests.support.gate_cards import BAD, GOOD, WEAK, card
 from training.experiments.gate import VERDICT_TAG, judge, promote
 
 if TYPE_CHECKING:
     from tests.support.registered import Registry
 
-OTHERS = {"overall_median": 0.22, "persistence": 0.24}
 
-
-def card(**components: tuple[float, float, float] | None) -> dict[str, Any]:
-    """Return a card by component: difference to the median by modality with its interval."""
-    return {"components": {name: {"held_out_brier": _scores(d)} for name, d in components.items()}}
-
-
-def _scores(difference: tuple[float, float, float] | None) -> dict[str, Any]:
-    if difference is None:
-        return {"athletes_n": 0, "tests_n": 0, "by_window": {}, "score": {}, "difference": {}}
-    value, lower, upper = difference
-    ends = {"value": value, "lower": lower, "upper": upper}
-    score = {"model": 0.2 + value, "modality_median": 0.2, **OTHERS}
-    return {"athletes_n": 9, "tests_n": 99, "score": score, "difference": {"modality_median": ends}}
-
-
-GOOD, WEAK, BAD = (-0.02, -0.03, -0.01), (-0.001, -0.01, 0.01), (0.002, -0.01, 0.02)
 UNSURE = (-0.02, None, None)
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_training_gate import GOOD, card
 
 from nmr_ml.bundle.bundle import MODEL_NAME, load_bundle
 from nmr_ml.bundle.registry import CANDIDATE, EXPERIMENT, client, resolve, tags_of
 from nmr_ml.errors import OutsideError
 from nmr_ml.runtime.home import home
+from tests.support.gate_cards import GOOD, card
 from training.experiments.tracking import log_experiment, metrics
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from test_training_gate import BAD, GOOD, WEAK, card
 
 from nmr_ml.history.rested_baseline import TYPICAL_REST
+from tests.support.gate_cards import BAD, GOOD, METHODS, WEAK, card
 from tests.support.simulated_curves import athletes, readings_of
 from tests.support.small_cohorts import followed_of
 from training.reports.card import beats_baseline
@@ -18,12 +18,6 @@ from training.scoring.scores import brier
 
 if TYPE_CHECKING:
     from nmr_ml.bundle.bundle import Bundle
-
-
-METHODS = {
-    "model", "modality_median", "overall_median", "load_lookup", "banister_decay", "linear",
-    "eb_l2", "persistence",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(
