@@ -31,8 +31,7 @@ from training.data.dataset import component_data
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Floats
     from training.data.dataset import ComponentData
 
 COMPONENT, LANDMARKS_H, REPEATS = "power", (0.0, 24.0, 48.0), 3
@@ -80,7 +79,7 @@ def simulated(athletes: int, days: int, seed: int) -> ComponentData:
         return component_data(read_cohort(path), shipped_testspecs(), LANDMARKS_H)[COMPONENT]
 
 
-def squared_error(X: NDArray[np.float64], y: NDArray[np.float64], rounds: int) -> None:
+def squared_error(X: Floats, y: Floats, rounds: int) -> None:
     """Fit `y`, shape (n, 2), by least squares with LightGBM's own objective, one output a model."""
     own = {"num_class", "num_tree_per_iteration"}
     params = {name: value for name, value in SETTINGS.params().items() if name not in own}

@@ -41,13 +41,10 @@ from training.scoring.scores import brier
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.cells import PopulationCells
     from benchmarks.rivals.method import Answer
     from benchmarks.rivals.problem import Side
-
-    Floats = NDArray[np.float64]
+    from nmr_ml.numeric.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

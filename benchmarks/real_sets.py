@@ -26,16 +26,13 @@ from training.fitting.readings import fit_reading, held_out_curves, reading_data
 from training.scoring.bootstrap import compare
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.numeric.arrays import Bools, Floats, Objects
     from training.config import TrainConfig
     from training.fitting.component import FittedComponent
     from training.fitting.readings import FittedReading
     from training.scoring.bootstrap import Estimate
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
 
 COMPONENT = "perceptual"
 
@@ -131,7 +128,7 @@ def _person_means(reading: FittedReading) -> Floats:
     return np.asarray((sums / np.maximum(counts, 1))[who])
 
 
-def _by_athlete(inside: Bools, athlete: NDArray[np.object_]) -> float:
+def _by_athlete(inside: Bools, athlete: Objects) -> float:
     _, who = np.unique(athlete.astype(str), return_inverse=True)
     return float((np.bincount(who, inside) / np.bincount(who)).mean())
 

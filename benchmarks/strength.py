@@ -43,14 +43,11 @@ from training.data.dataset import component_data
 from training.fitting.component import fit_component
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.models.component.model import ComponentModel
+    from nmr_ml.numeric.arrays import Bools, Floats, Objects
     from nmr_ml.simulator import SimulatorConfig
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
 
 SIMULATED_TEST, REAL_TEST = "mvc_knee_extension", "mvc_knee_extension_kg"
 #: CR10; the source does not say. The first stands in the table, the others show what it matters.
@@ -127,7 +124,7 @@ class Asked:
     X: Floats
     observed: Floats
     error: float
-    sex: NDArray[np.object_]
+    sex: Objects
 
 
 def _ask(runners: Cohort) -> Asked:

@@ -39,15 +39,11 @@ from benchmarks.rivals.scores import (
 from training.fitting.held_out import earlier_episodes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.problem import Side
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.component.model import ComponentModel
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 TEST_ERROR_PCT = 2.5
 WRONG = (1.5, 1 / 1.5)

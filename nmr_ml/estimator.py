@@ -32,13 +32,12 @@ from nmr_ml.runtime.home import writing_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from nmr_ml.models.curve.boosted import Preset
     from nmr_ml.models.curve.fit import CurveFit
+    from nmr_ml.numeric.arrays import Floats, Objects
 
-    Floats = NDArray[np.float64]
-    Objects = NDArray[np.object_]
 
 FORMAT = 3
 ENTRY = "estimator.json"

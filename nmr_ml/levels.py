@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Objects = NDArray[np.object_]
 
 #: The nominal level of the interval and the quantiles that bound it.
 INTERVAL_LEVEL = 0.8

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats, Ints
 
 Component = Literal["power", "coordination", "central", "perceptual"]
 COMPONENTS: tuple[Component, ...] = ("power", "coordination", "central", "perceptual")
@@ -53,14 +53,12 @@ class TestSpec(BaseModel):
         """`pct` or `points`."""
         return self.scale
 
-    def typical_error(self, trials_n: NDArray[np.float64]) -> NDArray[np.float64]:
+    def typical_error(self, trials_n: Floats) -> Floats:
         """Return the typical error of a test day, by the number of trials averaged (NaN: usual)."""
         return typical_errors((self,), np.zeros(trials_n.shape, np.int64), trials_n)
 
 
-def typical_errors(
-    specs: Sequence[TestSpec], code: NDArray[np.int64], trials_n: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def typical_errors(specs: Sequence[TestSpec], code: Ints, trials_n: Floats) -> Floats:
     """Return the typical error of each test day, on the scale of its test.
 
     Parameters

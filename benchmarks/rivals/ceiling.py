@@ -19,14 +19,11 @@ from nmr_ml.models.curve.recovery_time import node_recovery_hours
 from nmr_ml.models.curve.target import CurveTarget
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.method import Answer, Training
     from benchmarks.rivals.problem import Side
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Ints, Singles
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Levels that a booster is fitted at; between them quantiles are interpolated.
 FITTED_LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
@@ -96,7 +93,7 @@ def fit_same_booster(training: Training) -> Answer:
     return answer
 
 
-def _tables(truth_h: Floats, grid: CurveGrid, delta: float) -> NDArray[np.float32]:
+def _tables(truth_h: Floats, grid: CurveGrid, delta: float) -> Singles:
     """Return the likelihood of each true time at every node, shape (n, 1, n_a, n_b)."""
     hours = node_recovery_hours(grid.log_amplitude, grid.log_tau, grid.slow, grid.power, delta)
     nodes = np.log1p(np.minimum(hours, 1e6))

@@ -21,16 +21,12 @@ from nmr_ml.models.curve.recovery_time import node_recovery_hours
 from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.measurement import Measurement
     from nmr_ml.models.curve.population import Population
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Recovered within the first hour or never impaired, 31 cells up to 400 h, and beyond.
 EDGES_H = np.concatenate([[0.0], np.geomspace(1.0, 400.0, 32), [np.inf]])

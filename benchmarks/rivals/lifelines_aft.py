@@ -13,11 +13,9 @@ from benchmarks.rivals.method import Answer, Columns, Training, middles, stronge
 from benchmarks.rivals.normal import SHIFT_H, quantiles, warp
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.problem import Side
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 #: A linear model of all 200 features is unstable; these are chosen by LightGBM's gain.
 FEATURES = 40

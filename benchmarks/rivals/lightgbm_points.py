@@ -11,11 +11,9 @@ from benchmarks.rivals.method import Answer, Training, fit_l2, middles
 from benchmarks.rivals.normal import quantiles, spread_of_cells, warp
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.problem import Side
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 #: The warped time that a cell stands for: its middle; 500 h beyond the last edge.
 CENTRES = np.append(0.5 * (warp(EDGES_H[:-2]) + warp(EDGES_H[1:-1])), warp(np.array(500.0)))

@@ -12,12 +12,9 @@ from nmr_ml.models.curve.posterior import recovery_quantiles
 from nmr_ml.models.curve.read_off import read_off
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.method import Answer, Training
     from benchmarks.rivals.problem import Side
-
-    Floats = NDArray[np.float64]
+    from nmr_ml.numeric.arrays import Floats
 
 
 def fit_population(training: Training) -> Answer:

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from benchmarks.rivals.problem import Side
     from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 FOLDS = 5
 #: Features that are codes of words.
@@ -93,7 +92,7 @@ def first_recovered(followed: Followed, delta: float) -> tuple[Floats, Floats]:
     return lower, upper
 
 
-def middles(lower: Floats, upper: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def middles(lower: Floats, upper: Floats) -> tuple[Floats, Bools]:
     """Return the middle of each interval and whether it ends; else its lower end."""
     ended = np.isfinite(upper)
     return np.where(ended, 0.5 * (lower + np.where(ended, upper, 0.0)), lower), ended

@@ -14,12 +14,9 @@ from benchmarks.rivals.normal import warp
 from benchmarks.rivals.scores import quantiles_of_draws
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.problem import Side
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 FEATURES = 15
 #: Time constants in h of the fixed basis; the random effects of an athlete use the two slow ones.

@@ -14,11 +14,9 @@ from benchmarks.rivals.method import Answer, Columns, Training, middles, stronge
 from benchmarks.rivals.normal import SHIFT_H, quantiles
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.problem import Side
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 FEATURES = 60
 EPISODES = 6000

@@ -14,9 +14,8 @@ from benchmarks.rivals.scores import LEVELS, MOST_H
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 LEAST, MOST = 0.02, 3.0
 #: Hours added before a logarithm is taken by methods with a log-normal law. Without it an athlete

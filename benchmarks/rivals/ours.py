@@ -22,16 +22,12 @@ from training.fitting.component import fit_component
 from training.fitting.held_out import earlier_episodes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.method import Answer, Training
     from benchmarks.rivals.problem import Side
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.component.model import ComponentModel
+    from nmr_ml.numeric.arrays import Floats, Ints
     from training.data.dataset import ComponentData
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 def at_start(data: ComponentData) -> ComponentData:

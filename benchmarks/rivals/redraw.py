@@ -27,13 +27,11 @@ from nmr_ml.simulator.streams import wandering
 from nmr_ml.simulator.world import World
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.problem import Origin
+    from nmr_ml.numeric.arrays import Floats
     from nmr_ml.simulator.life import Life
     from nmr_ml.simulator.people import Person
 
-    Floats = NDArray[np.float64]
 
 DAMAGE = 2
 #: So short a time before the session's end that nothing is left out but the session.

@@ -10,10 +10,8 @@ import numpy as np
 from training.scoring.scores import concordance
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats, Objects
 
-    Floats = NDArray[np.float64]
-    Objects = NDArray[np.object_]
 
 #: Every method answers with the quantiles at these levels.
 LEVELS = np.round(np.arange(0.01, 0.995, 0.01), 2)

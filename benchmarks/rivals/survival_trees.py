@@ -13,11 +13,9 @@ from benchmarks.rivals.method import Answer, Columns, Training, middles
 from benchmarks.rivals.scores import LEVELS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.problem import Side
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 #: Episodes that are fitted: more take hours. Times are rounded to hours, which keeps them few.
 BOOSTING_MOST, FOREST_MOST = 4000, 4000

@@ -11,12 +11,10 @@ import xgboost as xgb
 from benchmarks.rivals.normal import SHIFT_H, quantiles, spread_of_intervals
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.rivals.method import Answer, Training
     from benchmarks.rivals.problem import Side
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 #: Fixed scales that are tried; the law's own spread is refitted afterwards.
 SCALES = (0.25, 0.5, 1.0)

@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Floats
     from nmr_ml.recovery_tests import Component
 
-    Floats = NDArray[np.float64]
 
 FORMAT = 5
 MODEL_NAME = "nmr"

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nmr_ml.numeric.arrays import Ints
+
 #: What describes a cohort, and thereby makes a folder one.
 DESCRIPTION = "cohort.yaml"
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -233,7 +235,7 @@ def _parquet(path: Path) -> pd.DataFrame:
     return frame
 
 
-def line_numbers(path: Path, positions: NDArray[np.intp]) -> NDArray[np.int64]:
+def line_numbers(path: Path, positions: NDArray[np.intp]) -> Ints:
     """Return where rows stand in their file: the line in a CSV, the row in Parquet; both from 1.
 
     Parameters

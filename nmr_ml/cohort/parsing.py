@@ -15,7 +15,9 @@ from nmr_ml.reasons import Quarantine
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Mask: TypeAlias = NDArray[np.bool_]
+    from nmr_ml.numeric.arrays import Bools
+
+    Mask: TypeAlias = Bools
     Values: TypeAlias = NDArray[Any] | pd.api.extensions.ExtensionArray
 
 #: The dtype of ids, texts and categories.

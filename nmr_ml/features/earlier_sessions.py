@@ -22,12 +22,9 @@ from nmr_ml.numeric.running_median import median, put, words
 from nmr_ml.numeric.sorted_rows import upper_bound_near
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.features.load import Sessions
+    from nmr_ml.numeric.arrays import Bits, Floats
 
-    Bits = NDArray[np.uint64]
-    Floats = NDArray[np.float64]
 
 WIDTH = 9
 #: Known loads that a median needs before the session's own load is compared with it.

@@ -24,8 +24,8 @@ from nmr_ml.numeric.sorted_rows import upper_bound_near
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from nmr_ml.numeric.arrays import Floats, Ints
+
     Samples = NDArray[Any]  # records of `nmr_ml.features.labs.SAMPLE`
 
 MAX_AGE_S = np.array([series.max_age_d * DAY_S for series in LAB_SERIES])

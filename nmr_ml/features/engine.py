@@ -23,14 +23,11 @@ from nmr_ml.numeric.compiled import kept
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Queries and rows on record that are worked on at a time (`parts_of`), queries that go through the
 #: kernel at a time, and those whose rows of features stay in the cache of a core.
@@ -229,7 +226,7 @@ def completeness(matrix: Floats, contract: FeatureContract) -> Floats:
     return np.asarray(np.mean(told, axis=0), np.float64)
 
 
-def hide_endocrine(matrix: Floats, rows_mask: NDArray[np.bool_], contract: FeatureContract) -> None:
+def hide_endocrine(matrix: Floats, rows_mask: Bools, contract: FeatureContract) -> None:
     """Make the endocrine group missing in the rows of `rows_mask` (minors), in place."""
     if rows_mask.any():
         matrix[np.ix_(rows_mask, np.array(contract.groups) == "endocrine")] = np.nan

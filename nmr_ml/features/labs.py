@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
     #: Records of `SAMPLE`, and one of them.
     Samples = NDArray[Any]
     Sample = Any

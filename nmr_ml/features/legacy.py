@@ -11,9 +11,8 @@ from nmr_ml.features.contract import feature_contract
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 ACUTE, CHRONIC = "load_sum_7d_au", "load_sum_28d_au"
 

@@ -28,12 +28,9 @@ from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import running_latest, upper_bound_near
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 RINGS = len(LOAD_WINDOWS_D)
 RING_ENDS_S = np.array(LOAD_WINDOWS_D) * DAY_S

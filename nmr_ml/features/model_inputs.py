@@ -13,10 +13,9 @@ from nmr_ml.features.engine import build_features, hide_endocrine
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
+    from nmr_ml.numeric.arrays import Bools, Floats
     from nmr_ml.recovery_tests import TestSpec
 
 #: Puberty confounds hormones, and consent differs: domain rule for minors.
@@ -25,9 +24,7 @@ ADULT_YEARS = 18
 THREADS = min(2, os.cpu_count() or 1)
 
 
-def model_inputs(
-    history: History, queries: Queries, specs: Mapping[str, TestSpec]
-) -> NDArray[np.float64]:
+def model_inputs(history: History, queries: Queries, specs: Mapping[str, TestSpec]) -> Floats:
     """Return the features of each query, shape (n_queries, n_features), in contract order.
 
     Training, batch scoring and the API all build their inputs here.
@@ -37,7 +34,7 @@ def model_inputs(
     return features
 
 
-def may_be_minor(history: History, queries: Queries) -> NDArray[np.bool_]:
+def may_be_minor(history: History, queries: Queries) -> Bools:
     """Return whether the athlete may be under 18 at `as_of`; only the year of birth is known."""
     year = queries.as_of_s.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
     return np.asarray(year - history.person["birth_year"][queries.athlete] <= ADULT_YEARS)

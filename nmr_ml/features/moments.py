@@ -16,12 +16,9 @@ from nmr_ml.numeric.compiled import inner
 from nmr_ml.numeric.sorted_rows import upper_bound_near
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.queries import Queries
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 HOUR_S = 3600
 DAY_S = 86_400

@@ -19,13 +19,10 @@ from nmr_ml.numeric.compiled import inner
 from nmr_ml.numeric.sorted_rows import upper_bound, upper_bound_near
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.features.load import Sessions
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 WIDTH = 6
 STALE_S = 3 * DAY_S

@@ -33,14 +33,11 @@ from nmr_ml.numeric.sorted_rows import running_latest, upper_bound, upper_bound_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
     from nmr_ml.history.loading_sessions import Loading
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 INDEX_WIDTH, ITEM_WIDTH, EVENT_WIDTH = 6, 4, 6
 LOOK_BACK_S, WEEK_S, ITEM_STALE_S = 28 * DAY_S, 7 * DAY_S, 72 * HOUR_S
@@ -61,8 +58,8 @@ class Tests(NamedTuple):
     by_day: Floats
     day: Ints
     latest_s: Ints
-    higher: NDArray[np.bool_]
-    in_pct: NDArray[np.bool_]
+    higher: Bools
+    in_pct: Bools
     items: Ints
 
 

@@ -11,11 +11,9 @@ from nmr_ml.features.moments import SAME_MOMENT, Moments, copy_previous
 from nmr_ml.numeric.compiled import inner
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 WIDTH = 7
 AGE = 1

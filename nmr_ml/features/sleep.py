@@ -27,13 +27,9 @@ from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import running_latest, upper_bound, upper_bound_near
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 QUANTITIES = len(NIGHT_COLUMNS)
 #: Bits of a count of nights, of which a number holds those of half the quantities: 1023 nights of

@@ -12,17 +12,15 @@ from nmr_ml.cohort.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.cohort.tables import Column
+    from nmr_ml.numeric.arrays import Floats, Objects
 
-    Floats = NDArray[np.float64]
     #: One array per column of a table, all of shape (n_rows,), by kind: numbers as float64; times
     #: as float64, whole seconds since 1970 UTC; dates as float64, days since 1970; bools as 0 and
     #: 1; categories as positions in their tuple of `nmr_ml.cohort.tables` (``test``: in the test
     #: names); all of them NaN where missing. Ids and texts are object arrays, None where missing.
-    Columns = Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
+    Columns = Mapping[str, Floats | Objects]
 
 #: The tables that a history is built from.
 READ_TABLES = (
@@ -71,9 +69,7 @@ def cohort_columns(cohort: Cohort, test_names: Sequence[str]) -> dict[str, Colum
     }
 
 
-def _array(
-    frame: pd.DataFrame, column: Column, test_names: Sequence[str]
-) -> Floats | NDArray[np.object_]:
+def _array(frame: pd.DataFrame, column: Column, test_names: Sequence[str]) -> Floats | Objects:
     cells = frame[column.name]
     match column.kind:
         case "id" | "text":

@@ -12,12 +12,9 @@ from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Contract §1: an exertion is followed for at most 336 h.
 HORIZON_S = 336 * 3600
@@ -45,8 +42,8 @@ class Episodes:
         End of an injury or systemic episode; `NEVER_S` where none is on record.
     """
 
-    ids: NDArray[np.object_]
-    kinds: NDArray[np.object_]
+    ids: Objects
+    kinds: Objects
     athlete: Ints
     session: Ints
     event: Ints

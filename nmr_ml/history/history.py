@@ -16,14 +16,9 @@ from nmr_ml.numeric.compiled import inner, kept
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.history.columns import Columns
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
 
 @dataclass(frozen=True, slots=True)

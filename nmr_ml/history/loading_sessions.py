@@ -12,13 +12,9 @@ from nmr_ml.numeric.running_median import median, put, ranked, words
 from nmr_ml.numeric.sorted_rows import running_latest
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 #: A loading session carries at least this share of the athlete's median session load so far.
 LOADING_SHARE = 0.5

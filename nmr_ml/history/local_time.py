@@ -12,11 +12,8 @@ from nmr_ml.numeric.compiled import kept
 from nmr_ml.numeric.sorted_rows import upper_bound_near
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Seconds since 1970 of a moment that never comes.
 NEVER_S = np.iinfo(np.int64).max

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
-
-    Ints = NDArray[np.int64]
+    from nmr_ml.numeric.arrays import Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,11 @@ from nmr_ml.recovery_tests import COMPONENTS, typical_errors
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Contract §1: the last 6 rested tests, at most 120 days old, at least 3.
 KEPT_TESTS = 6

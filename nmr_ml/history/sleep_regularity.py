@@ -14,11 +14,8 @@ from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import upper_bound
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 DAY_S, HOUR_S = 86_400, 3600
 #: Nights whose waking is so far apart are a day apart.

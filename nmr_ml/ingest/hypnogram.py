@@ -15,10 +15,8 @@ import pandas as pd
 from nmr_ml.cohort.tables import STAGES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: The deep sleep window: the first three hours after sleep onset, in seconds.
 WINDOW_S: Final = 3 * 3600.0
@@ -46,7 +44,7 @@ class Epochs:
     end_s: Floats
     stage: Ints
 
-    def where(self, keep: NDArray[np.bool_]) -> Epochs:
+    def where(self, keep: Bools) -> Epochs:
         """Return the epochs in `keep`."""
         return Epochs(self.night[keep], self.start_s[keep], self.end_s[keep], self.stage[keep])
 
@@ -58,7 +56,7 @@ def epochs(night: Ints, start_s: Floats, duration_s: Floats, stage: Ints) -> Epo
     return Epochs(night[order], start_s[order], end_s[order], stage[order])
 
 
-def overlapping(base: Epochs, nights: int) -> NDArray[np.bool_]:
+def overlapping(base: Epochs, nights: int) -> Bools:
     """Return which nights have epochs that overlap each other."""
     clash = (base.night[1:] == base.night[:-1]) & (base.start_s[1:] < base.end_s[:-1])
     return np.bincount(base.night[1:][clash], minlength=nights) > 0

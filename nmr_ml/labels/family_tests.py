@@ -17,11 +17,8 @@ from nmr_ml.numeric.sorted_rows import ragged_rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Tests of one episode closer than this were taken together: what makes the athlete jump or answer
 #: low that morning is in all of them, so only one of them counts.

@@ -26,15 +26,11 @@ from nmr_ml.recovery_tests import COMPONENTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
     from nmr_ml.recovery_tests import TestSpec
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +247,7 @@ def hour_effects(history: History, queries: Queries, specs: Mapping[str, TestSpe
     return effects[queries.test]
 
 
-def censor_reasons(history: History, episodes: Episodes, queries: Queries) -> NDArray[np.object_]:
+def censor_reasons(history: History, episodes: Episodes, queries: Queries) -> Objects:
     """Return why each query's follow-up ended (`nmr_ml.reasons.Censor`).
 
     The next loading session within 336 h; else the 336 h, where tests go on after them; else the
@@ -270,7 +266,7 @@ def censor_reasons(history: History, episodes: Episodes, queries: Queries) -> ND
     return reasons
 
 
-def label_states(followed: Followed) -> NDArray[np.object_]:
+def label_states(followed: Followed) -> Objects:
     """Return for each query whether it has a label, and if not why (`nmr_ml.reasons.NoLabel`)."""
     states = np.full(len(followed), NoLabel.LABELLED.value, dtype=object)
     states[np.diff(followed.offsets) == 0] = NoLabel.NO_TEST_IN_FOLLOW_UP.value

@@ -11,13 +11,8 @@ from nmr_ml.recovery_tests import COMPONENTS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
     from nmr_ml.recovery_tests import TestSpec
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 def other_tests(

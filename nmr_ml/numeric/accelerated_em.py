@@ -14,9 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
     #: From parameters to those of the next step, and the height (log evidence) of the former.
     Step = Callable[[Floats], tuple[Floats, float]]
 

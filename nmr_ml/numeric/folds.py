@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Ints, Objects
 
 
-def athlete_folds(athlete: NDArray[np.object_], folds: int, seed: int) -> NDArray[np.int64]:
+def athlete_folds(athlete: Objects, folds: int, seed: int) -> Ints:
     """Return a fold for each entry of `athlete`; equal athletes share one, folds are even."""
     names, position = np.unique(athlete.astype(str), return_inverse=True)
     order = np.random.default_rng(seed).permutation(names.size)

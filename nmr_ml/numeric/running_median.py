@@ -13,11 +13,8 @@ import numpy as np
 from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Bits, Floats, Ints
 
-    Bits = NDArray[np.uint64]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _ONE = np.uint64(1)
 _M1, _M2 = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)

@@ -9,9 +9,7 @@ import numpy as np
 from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Ints = NDArray[np.int64]
+    from nmr_ml.numeric.arrays import Ints
 
 
 @kept

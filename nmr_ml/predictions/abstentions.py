@@ -12,17 +12,11 @@ from nmr_ml.reasons import Abstain
 from nmr_ml.recovery_tests import COMPONENTS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.bundle.bundle import Bundle
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
-
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
+    from nmr_ml.numeric.arrays import Objects
 
 
 def abstentions(bundle: Bundle, history: History, episodes: Episodes, queries: Queries) -> Objects:

@@ -17,19 +17,14 @@ from nmr_ml.reasons import Notice
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.features.contract import FeatureContract
     from nmr_ml.history.history import History
     from nmr_ml.models.availability.absences import Absences
     from nmr_ml.models.availability.law import DurationLaw
     from nmr_ml.models.availability.model import AvailabilityModel
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints, Objects
     from nmr_ml.recovery_tests import TestSpec
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Hours after the onset at which the curve is given: the days and weeks that such episodes last.
 CURVE_H = tuple(24.0 * day for day in (0, 1, 2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 84, 112))

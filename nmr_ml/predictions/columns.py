@@ -11,17 +11,12 @@ from nmr_ml.levels import INTERVAL_LEVEL
 from nmr_ml.recovery_tests import AVAILABILITY, COMPONENTS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.bundle.bundle import Bundle
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
+    from nmr_ml.numeric.arrays import Ints
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Hours after the clock start of the `p_*` and `deficit_*` columns.
 P_H = (24.0, 48.0, 72.0, 96.0)

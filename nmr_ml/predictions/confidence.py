@@ -9,13 +9,11 @@ import numpy as np
 from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
     from nmr_ml.history.rested_baseline import Baselines
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
-    Ints = NDArray[np.int64]
 
 #: From this many labelled episodes on, more do not raise the tier.
 SOLID_N = 5
@@ -25,7 +23,7 @@ SOLID_N = 5
 def _followed_before(
     athlete: Ints, test: Ints, clock_s: Ints, as_of_s: Ints,
     offsets: Ints, ended_s: Ints, known_s: Ints,
-    test_offsets: Ints, at_s: Ints, test_known_s: Ints, code: NDArray[np.float64],
+    test_offsets: Ints, at_s: Ints, test_known_s: Ints, code: Floats,
 ) -> Ints:  # fmt: skip
     found = np.zeros(athlete.size, np.int64)
     for q in range(athlete.size):
@@ -63,7 +61,7 @@ def labelled_before(history: History, queries: Queries, baselines: Baselines) ->
     return np.asarray(np.where(np.isnan(baselines.mean), 0, found))
 
 
-def tier(labelled: Ints) -> NDArray[np.object_]:
+def tier(labelled: Ints) -> Objects:
     """Return cold_start (0), building (1-4) or solid (5 and more)."""
     names = np.array(["cold_start", "building", "solid"], dtype=object)
     return names[np.digitize(labelled, [1, SOLID_N])]

@@ -8,14 +8,8 @@ from nmr_ml.cohort.cohort import Warned
 from nmr_ml.reasons import Abstain, Notice
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 _MESSAGES = {
     Notice.NOT_MEDICAL: "Estimates training readiness of healthy athletes for wellness and "

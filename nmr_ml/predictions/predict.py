@@ -29,8 +29,6 @@ from nmr_ml.reasons import Abstain
 from nmr_ml.recovery_tests import COMPONENTS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.bundle.bundle import Bundle
     from nmr_ml.cohort.cohort import Cohort, Warned
     from nmr_ml.history.episodes import Episodes
@@ -39,12 +37,9 @@ if TYPE_CHECKING:
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.component.model import Answers, ComponentModel, Prior
     from nmr_ml.models.curve.read_off import ReadOff
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints, Objects
     from nmr_ml.predictions.options import Options
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Of a longer time, a century, no date is given.
 LATEST_H = 876_000.0

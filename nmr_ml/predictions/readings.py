@@ -20,17 +20,15 @@ from nmr_ml.reasons import Abstain
 from nmr_ml.recovery_tests import COMPONENTS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.bundle.bundle import Bundle
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
     from nmr_ml.models.component.model import ComponentModel
     from nmr_ml.models.readings.model import Readings
+    from nmr_ml.numeric.arrays import Ints
     from nmr_ml.predictions.options import Options
 
-    Ints = NDArray[np.int64]
 
 #: From the evening after a session to the next morning.
 NEXT_MORNING_H = 14.0

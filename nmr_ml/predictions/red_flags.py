@@ -10,12 +10,9 @@ import pandas as pd
 from nmr_ml.cohort.tables import ANALYTES, SEXES, SPECIMENS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Bools, Ints
 
-    Bools = NDArray[np.bool_]
-    Ints = NDArray[np.int64]
     #: Athlete, time drawn and time known of some samples.
     Samples = tuple[Ints, Ints, Ints]
 

@@ -25,8 +25,7 @@ from nmr_ml.simulator.schedule import Plan, draw_loads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Floats
     from nmr_ml.simulator.config import SimulatorConfig
 
 README = Path(__file__).with_name("README.md")
@@ -67,17 +66,13 @@ def shipped_anchors() -> tuple[Anchor, ...]:
         ) from error
 
 
-def reference_states(
-    archetype: str, hours: NDArray[np.float64], config: SimulatorConfig
-) -> NDArray[np.float64]:
+def reference_states(archetype: str, hours: Floats, config: SimulatorConfig) -> Floats:
     """Return the states of the reference athlete `hours` after the archetype's mean session."""
     catalogue = Catalogue.of(config)
     left = impulses(mean_load(catalogue), catalogue, config.mapping)
     rates = np.ones((60, 4), dtype=np.float64)
     after = _after(left[[catalogue.names.index(archetype)]], rates, config)
-    states: NDArray[np.float64] = states_at(
-        hours, np.zeros(1), after, rested(), rates, config.dynamics
-    )
+    states: Floats = states_at(hours, np.zeros(1), after, rested(), rates, config.dynamics)
     return states
 
 
@@ -87,13 +82,11 @@ def reference_recovery(archetype: str, delta: float, config: SimulatorConfig) ->
     return _back(curve, delta)
 
 
-def _after(
-    left: NDArray[np.float64], rates: NDArray[np.float64], config: SimulatorConfig
-) -> NDArray[np.float64]:
+def _after(left: Floats, rates: Floats, config: SimulatorConfig) -> Floats:
     """Return the states after one session of a rested athlete that ends at hour 0."""
     now = np.zeros(1)
     never = np.full(1, np.nan)
-    after: NDArray[np.float64]
+    after: Floats
     after, _ = kernels.run_sessions(
         now, now, left, now, never, rested(), rates, config.dynamics, config.weights(),
         config.follow_up,
@@ -101,7 +94,7 @@ def _after(
     return after
 
 
-def _back(curve: NDArray[np.float64], threshold: float) -> float:
+def _back(curve: Floats, threshold: float) -> float:
     """Return the last crossing of `threshold`, 0 where the curve never reaches it."""
     above = np.flatnonzero(curve >= threshold)
     if not above.size:
@@ -125,7 +118,7 @@ def simulated(anchor: Anchor, config: SimulatorConfig) -> float:
     return float(curve[0])
 
 
-def _sprint(states: NDArray[np.float64], config: SimulatorConfig) -> NDArray[np.float64]:
+def _sprint(states: Floats, config: SimulatorConfig) -> Floats:
     w = config.sprint
     return (
         w["f"] * states[:, F]
@@ -136,32 +129,28 @@ def _sprint(states: NDArray[np.float64], config: SimulatorConfig) -> NDArray[np.
     )
 
 
-def _ck(hours: NDArray[np.float64], archetype: str, config: SimulatorConfig) -> NDArray[np.float64]:
+def _ck(hours: Floats, archetype: str, config: SimulatorConfig) -> Floats:
     kind, spec = config.archetypes[archetype], config.labs
     leak = kind.d + kind.ck_extra + spec.ck_collisions * kind.markers.get("collisions_n", 0.0)
     in_blood = appearing(hours, spec.ck_appearance_h, spec.ck_clearance_h)
     return 1.0 + spec.ck_slope * leak * in_blood
 
 
-def _crp(
-    hours: NDArray[np.float64], archetype: str, config: SimulatorConfig
-) -> NDArray[np.float64]:
+def _crp(hours: Floats, archetype: str, config: SimulatorConfig) -> Floats:
     in_blood = appearing(hours, config.labs.crp_source_h, config.labs.crp_clearance_h)
     return config.archetypes[archetype].crp_mg_l * in_blood / crp_peak_share(config.labs)
 
 
-def _il6(
-    hours: NDArray[np.float64], archetype: str, config: SimulatorConfig
-) -> NDArray[np.float64]:
+def _il6(hours: Floats, archetype: str, config: SimulatorConfig) -> Floats:
     fold = config.archetypes[archetype].il6_fold
     return 1.0 + fold * np.exp2(-hours / config.labs.il6_half_life_h)
 
 
-def _hormone(states: NDArray[np.float64], slope: float) -> NDArray[np.float64]:
+def _hormone(states: Floats, slope: float) -> Floats:
     return 100.0 * np.expm1(slope * states[:, H])
 
 
-_QUANTITIES: dict[str, Callable[..., NDArray[np.float64]]] = {
+_QUANTITIES: dict[str, Callable[..., Floats]] = {
     "cmj": lambda s, _h, _a, c: -deficits_of(s, c.weights())[:, POWER],
     "mvc": lambda s, _h, _a, c: -mvc_loss(s, c),
     "sprint": lambda s, _h, _a, c: -_sprint(s, c),
@@ -211,8 +200,8 @@ def renewed(text: str, config: SimulatorConfig) -> str:
 
 
 def population(
-    archetype: str, athletes: int, seed: int, config: SimulatorConfig, *, hours: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    archetype: str, athletes: int, seed: int, config: SimulatorConfig, *, hours: Floats
+) -> tuple[Floats, Floats]:
     """Simulate one session of `archetype` in different rested athletes, evidence profile.
 
     Returns

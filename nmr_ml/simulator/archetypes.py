@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.simulator.config import Mapping_, SimulatorConfig
 
 #: Load markers, columns of `sessions`, in the order of the arrays below.
@@ -26,23 +27,23 @@ class Catalogue:
 
     names: tuple[str, ...]
     modality: NDArray[np.str_]
-    impulse: NDArray[np.float64]
-    duration_min: NDArray[np.float64]
-    rpe: NDArray[np.float64]
-    hr_reserve: NDArray[np.float64]
-    reps_in_reserve: NDArray[np.float64]
-    markers: NDArray[np.float64]
-    damage: NDArray[np.float64]
-    ck_extra: NDArray[np.float64]
-    crp_mg_l: NDArray[np.float64]
-    il6_fold: NDArray[np.float64]
+    impulse: Floats
+    duration_min: Floats
+    rpe: Floats
+    hr_reserve: Floats
+    reps_in_reserve: Floats
+    markers: Floats
+    damage: Floats
+    ck_extra: Floats
+    crp_mg_l: Floats
+    il6_fold: Floats
 
     @classmethod
     def of(cls, config: SimulatorConfig) -> Catalogue:
         """Read the archetypes of `config`; markers that an archetype has not are NaN."""
         kinds = list(config.archetypes.values())
 
-        def column(name: str) -> NDArray[np.float64]:
+        def column(name: str) -> Floats:
             values = [getattr(kind, name) for kind in kinds]
             return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
@@ -71,14 +72,14 @@ class Load:
     weight room.
     """
 
-    archetype: NDArray[np.int64]
-    duration_min: NDArray[np.float64]
-    rpe: NDArray[np.float64]
-    hr_reserve: NDArray[np.float64]
-    reps_in_reserve: NDArray[np.float64]
-    markers: NDArray[np.float64]
+    archetype: Ints
+    duration_min: Floats
+    rpe: Floats
+    hr_reserve: Floats
+    reps_in_reserve: Floats
+    markers: Floats
 
-    def take(self, rows: NDArray[np.bool_]) -> Load:
+    def take(self, rows: Bools) -> Load:
         """Return the sessions where `rows` is true."""
         return Load(
             self.archetype[rows],
@@ -102,14 +103,14 @@ def mean_load(catalogue: Catalogue) -> Load:
     )
 
 
-def damage_ratio(load: Load, catalogue: Catalogue) -> NDArray[np.float64]:
+def damage_ratio(load: Load, catalogue: Catalogue) -> Floats:
     """Return the damaging load of each session over that of its archetype's mean session."""
     ratios = load.markers / catalogue.markers[load.archetype]
-    shares: NDArray[np.float64] = np.nansum(ratios * catalogue.damage[load.archetype], axis=1)
+    shares: Floats = np.nansum(ratios * catalogue.damage[load.archetype], axis=1)
     return shares
 
 
-def impulses(load: Load, catalogue: Catalogue, mapping: Mapping_) -> NDArray[np.float64]:
+def impulses(load: Load, catalogue: Catalogue, mapping: Mapping_) -> Floats:
     """Return F, C, D, G, H of each session in the reference athlete, shape (n, 5).
 
     Field sessions follow their markers, duration, heart rate (Banister's TRIMP, relative to the
@@ -139,13 +140,11 @@ def impulses(load: Load, catalogue: Catalogue, mapping: Mapping_) -> NDArray[np.
     return catalogue.impulse[kind] * ratio
 
 
-def damage_protection(
-    familiarity: NDArray[np.float64], training: float, mapping: Mapping_
-) -> NDArray[np.float64]:
+def damage_protection(familiarity: Floats, training: float, mapping: Mapping_) -> Floats:
     """Return the factor on damage from familiarity with the exercise and training status (z)."""
     weight = mapping.familiarity_weight
     reference = 1.0 - weight * mapping.familiarity_reference
-    protected: NDArray[np.float64] = (
+    protected: Floats = (
         (1.0 - weight * familiarity) / reference * np.exp(-mapping.training_slope * training)
     )
     return protected

@@ -13,8 +13,7 @@ from nmr_ml.simulator.streams import Purpose, stream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Bools, Floats
     from nmr_ml.simulator.config import Pair, SimulatorConfig
     from nmr_ml.simulator.people import Person
     from nmr_ml.simulator.schedule import Sessions
@@ -97,7 +96,7 @@ def _to_minute(hours: float) -> float:
     return float(to_minute(np.array([hours]))[0])
 
 
-def away(times: NDArray[np.float64], absences: Sequence[Absence]) -> NDArray[np.bool_]:
+def away(times: Floats, absences: Sequence[Absence]) -> Bools:
     """Return whether each elapsed time lies strictly after an onset and before its end."""
     result = np.zeros(times.shape, dtype=bool)
     for absence in absences:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from nmr_ml.numeric.arrays import Floats, Ints
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -32,7 +34,7 @@ class Clock:
 
     zone: ZoneInfo
     start: datetime
-    shifts: NDArray[np.float64]
+    shifts: Floats
 
     @classmethod
     def of(cls, timezone: str, first: date, days: int) -> Clock:
@@ -46,7 +48,7 @@ class Clock:
         start = datetime.combine(first, time(0), tzinfo=zone).astimezone(UTC)
         return cls(zone, start, np.array(offsets, dtype=np.float64) - offsets[0])
 
-    def elapsed(self, day: ArrayLike, hour: ArrayLike) -> NDArray[np.float64]:
+    def elapsed(self, day: ArrayLike, hour: ArrayLike) -> Floats:
         """Return the elapsed hours of a local `day` and clock `hour`, to the minute.
 
         The hour must lie after 3:00, when clocks are changed.
@@ -55,14 +57,14 @@ class Clock:
         hours = 24.0 * days + np.asarray(hour, dtype=np.float64) - self.shifts[days]
         return to_minute(hours)
 
-    def local(self, elapsed: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def local(self, elapsed: ArrayLike) -> tuple[Ints, Floats]:
         """Return the local day and clock hour of `elapsed` hours."""
         hours = np.asarray(elapsed, dtype=np.float64)
         day = np.clip(hours // 24.0, 0, self.shifts.size - 1).astype(np.int64)
         shown = hours + self.shifts[day]
         return (shown // 24.0).astype(np.int64), shown % 24.0
 
-    def stamps(self, elapsed: NDArray[np.float64]) -> pd.Series:
+    def stamps(self, elapsed: Floats) -> pd.Series:
         """Return zoned timestamps to the minute; NaN becomes NaT."""
         known = np.isfinite(elapsed)
         minutes = np.round(np.where(known, elapsed, 0.0) * 60.0).astype("timedelta64[m]")
@@ -70,12 +72,12 @@ class Clock:
         moments = np.where(known, start + minutes, np.datetime64("NaT", "us"))
         return pd.Series(pd.DatetimeIndex(moments, tz="UTC").tz_convert(self.zone.key))
 
-    def dates(self, day: NDArray[np.int64]) -> NDArray[np.datetime64]:
+    def dates(self, day: Ints) -> NDArray[np.datetime64]:
         """Return the calendar dates of local days."""
         first = np.datetime64(self.start.astimezone(self.zone).date(), "D")
         return (first + day.astype("timedelta64[D]")).astype("datetime64[us]")
 
 
-def to_minute(hours: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_minute(hours: Floats) -> Floats:
     """Return `hours` rounded to whole minutes."""
     return np.round(hours * 60.0) / 60.0

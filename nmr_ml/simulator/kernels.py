@@ -15,6 +15,8 @@ from nmr_ml.numeric.compiled import kept
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
+
 #: Positions in a state vector.
 F, C, D, S, I, P, J, G, H, Q, ACUTE, CHRONIC = range(12)  # noqa: E741  I is inflammation
 N_STATES = 12
@@ -87,7 +89,7 @@ def soreness(inflammation: Real, out: Outputs) -> Real:
 
 
 @kept
-def _deficits(s: NDArray[np.float64], out: Outputs, into: NDArray[np.float64]) -> None:
+def _deficits(s: Floats, out: Outputs, into: Floats) -> None:
     power = (
         out.power_f * s[F]
         + out.power_c * s[C]
@@ -110,7 +112,7 @@ def _deficits(s: NDArray[np.float64], out: Outputs, into: NDArray[np.float64]) -
 
 
 @kept
-def _step(s: NDArray[np.float64], hours: float, rates: NDArray[np.float64], dyn: Dynamics) -> None:
+def _step(s: Floats, hours: float, rates: Floats, dyn: Dynamics) -> None:
     """Advance `s` by at most an hour: exact where linear, midpoint where not."""
     slowing = math.exp(-dyn.q_slowing * s[Q])
     k_source = _LN2 / dyn.s_half_life
@@ -147,10 +149,10 @@ def _step(s: NDArray[np.float64], hours: float, rates: NDArray[np.float64], dyn:
 
 @kept
 def _advance(
-    s: NDArray[np.float64],
+    s: Floats,
     begin: float,
     end: float,
-    rates: NDArray[np.float64],
+    rates: Floats,
     dyn: Dynamics,
 ) -> None:
     now = begin
@@ -162,7 +164,7 @@ def _advance(
 
 
 @kept
-def _load(s: NDArray[np.float64], impulse: NDArray[np.float64], load: float, dyn: Dynamics) -> None:
+def _load(s: Floats, impulse: Floats, load: float, dyn: Dynamics) -> None:
     """Add what one session leaves behind; `impulse` is F, C, D, G, H."""
     s[F] += impulse[0]
     s[C] += impulse[1]
@@ -177,17 +179,17 @@ def _load(s: NDArray[np.float64], impulse: NDArray[np.float64], load: float, dyn
 
 @kept
 def run_sessions(
-    start_h: NDArray[np.float64],
-    end_h: NDArray[np.float64],
-    impulses: NDArray[np.float64],
-    loads: NDArray[np.float64],
-    rest_draw: NDArray[np.float64],
-    first: NDArray[np.float64],
-    rates: NDArray[np.float64],
+    start_h: Floats,
+    end_h: Floats,
+    impulses: Floats,
+    loads: Floats,
+    rest_draw: Floats,
+    first: Floats,
+    rates: Floats,
     dyn: Dynamics,
     out: Outputs,
     follow_up: FollowUp,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[Floats, Bools]:
     """Run one athlete through the planned sessions.
 
     A session is left out where `rest_draw` (NaN: never) falls below the chance that the coach
@@ -222,13 +224,13 @@ def run_sessions(
 
 @kept
 def states_at(
-    times: NDArray[np.float64],
-    end_h: NDArray[np.float64],
-    after: NDArray[np.float64],
-    first: NDArray[np.float64],
-    rates: NDArray[np.float64],
+    times: Floats,
+    end_h: Floats,
+    after: Floats,
+    first: Floats,
+    rates: Floats,
     dyn: Dynamics,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return the states at `times`, which ascend, each run forward from what came last before."""
     result = np.empty((times.shape[0], N_STATES), dtype=np.float64)
     s = first.copy()
@@ -249,7 +251,7 @@ def states_at(
 
 
 @kept
-def deficits_of(states: NDArray[np.float64], out: Outputs) -> NDArray[np.float64]:
+def deficits_of(states: Floats, out: Outputs) -> Floats:
     """Return the deficits of the four components, one row for each state."""
     result = np.empty((states.shape[0], 4), dtype=np.float64)
     for i in range(states.shape[0]):
@@ -259,16 +261,16 @@ def deficits_of(states: NDArray[np.float64], out: Outputs) -> NDArray[np.float64
 
 @kept
 def recovery_hours(
-    end_h: NDArray[np.float64],
-    after: NDArray[np.float64],
-    late_night: NDArray[np.int64],
-    rates: NDArray[np.float64],
-    undisturbed: NDArray[np.float64],
-    deltas: NDArray[np.float64],
+    end_h: Floats,
+    after: Floats,
+    late_night: Ints,
+    rates: Floats,
+    undisturbed: Floats,
+    deltas: Floats,
     horizon: float,
     dyn: Dynamics,
     out: Outputs,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return hours until each deficit falls below its δ for good, were there no further session.
 
     Parameters

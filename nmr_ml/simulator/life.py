@@ -15,8 +15,7 @@ from nmr_ml.simulator.modulators import daily_rates, draw_days, late_nights, los
 from nmr_ml.simulator.schedule import attend
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Floats, Ints
     from nmr_ml.simulator.availability import Absence
     from nmr_ml.simulator.kernels import Outputs
     from nmr_ml.simulator.modulators import Days
@@ -40,26 +39,26 @@ class Life:
     sessions: Sessions
     absences: tuple[Absence, ...]
     days: Days
-    sleep_h: NDArray[np.float64]
-    late_night: NDArray[np.int64]
-    rates: NDArray[np.float64]
-    undisturbed: NDArray[np.float64]
-    after: NDArray[np.float64]
+    sleep_h: Floats
+    late_night: Ints
+    rates: Floats
+    undisturbed: Floats
+    after: Floats
     outputs: Outputs
     world: World
 
-    def states(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    def states(self, times: Floats) -> Floats:
         """Return the states at elapsed hours, shape (times, N_STATES)."""
         dynamics = self.world.config.dynamics
-        states: NDArray[np.float64] = states_at(
+        states: Floats = states_at(
             times, self.sessions.end_h, self.after, rested(), self.rates, dynamics
         )
         return states
 
-    def recovery_hours(self) -> NDArray[np.float64]:
+    def recovery_hours(self) -> Floats:
         """Return the true recovery times of each session and component, shape (sessions, 4)."""
         config = self.world.config
-        hours: NDArray[np.float64] = kernels.recovery_hours(
+        hours: Floats = kernels.recovery_hours(
             self.sessions.end_h,
             self.after,
             self.late_night,
@@ -73,14 +72,14 @@ class Life:
         return hours
 
 
-def rested() -> NDArray[np.float64]:
+def rested() -> Floats:
     """Return the states of a rested athlete in usual training."""
     states = np.zeros(N_STATES, dtype=np.float64)
     states[[ACUTE, CHRONIC]] = USUAL_LOAD_PER_H
     return states
 
 
-def deltas() -> NDArray[np.float64]:
+def deltas() -> Floats:
     """Return δ of the index test of each component, in the order of `COMPONENTS`."""
     by_component = {
         spec.component: spec.delta for spec in shipped_testspecs().values() if spec.index

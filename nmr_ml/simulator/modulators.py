@@ -11,8 +11,7 @@ from nmr_ml.simulator.kernels import RATE_C, RATE_D, RATE_G, RATE_I
 from nmr_ml.simulator.streams import Purpose, stream, wandering
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.simulator.config import SimulatorConfig
     from nmr_ml.simulator.people import Person
 
@@ -24,16 +23,16 @@ class Days:
     Hours of sleep are those without a late session the evening before.
     """
 
-    sleep_h: NDArray[np.float64]
-    deep_min: NDArray[np.float64]
-    wake_hour: NDArray[np.float64]
-    testosterone_z: NDArray[np.float64]
-    cortisol_z: NDArray[np.float64]
-    igf1_z: NDArray[np.float64]
-    carbohydrate: NDArray[np.float64]
-    protein: NDArray[np.float64]
-    low_energy: NDArray[np.float64]
-    unexplained: NDArray[np.float64]
+    sleep_h: Floats
+    deep_min: Floats
+    wake_hour: Floats
+    testosterone_z: Floats
+    cortisol_z: Floats
+    igf1_z: Floats
+    carbohydrate: Floats
+    protein: Floats
+    low_energy: Floats
+    unexplained: Floats
 
 
 def draw_days(person: Person, days: int, seed: int, config: SimulatorConfig) -> Days:
@@ -65,7 +64,7 @@ def draw_days(person: Person, days: int, seed: int, config: SimulatorConfig) -> 
     )
 
 
-def ratio_z(days: Days, config: SimulatorConfig) -> NDArray[np.float64]:
+def ratio_z(days: Days, config: SimulatorConfig) -> Floats:
     """Return the within-athlete z of log T:C, clipped to ±2."""
     t_sd, c_sd = config.hormones.testosterone_sd, config.hormones.cortisol_sd
     shift = t_sd * days.testosterone_z - c_sd * days.cortisol_z
@@ -75,10 +74,10 @@ def ratio_z(days: Days, config: SimulatorConfig) -> NDArray[np.float64]:
 def daily_rates(
     person: Person,
     days: Days,
-    lost_sleep_h: NDArray[np.float64],
+    lost_sleep_h: Floats,
     factor: float,
     config: SimulatorConfig,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return the rates of repair, central recovery, clearance and refilling, shape (days, 4).
 
     Parameters
@@ -115,9 +114,7 @@ def daily_rates(
     return rates
 
 
-def lost_sleep(
-    late_night: NDArray[np.int64], days: int, config: SimulatorConfig
-) -> NDArray[np.float64]:
+def lost_sleep(late_night: Ints, days: int, config: SimulatorConfig) -> Floats:
     """Return the hours that late sessions take from each night (negative), shape (days,)."""
     lost = np.zeros(days)
     lost[late_night[late_night >= 0]] = config.sleep.late_session_h
@@ -125,11 +122,11 @@ def lost_sleep(
 
 
 def late_nights(
-    end_clock: NDArray[np.float64],
-    end_day: NDArray[np.int64],
-    contest: NDArray[np.bool_],
+    end_clock: Floats,
+    end_day: Ints,
+    contest: Bools,
     config: SimulatorConfig,
-) -> NDArray[np.int64]:
+) -> Ints:
     """Return the day whose night a late match disturbs, -1 where none is."""
     late = contest & (end_clock >= config.sleep.late_clock_h)
     return np.where(late, end_day + 1, -1).astype(np.int64)

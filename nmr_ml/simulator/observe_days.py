@@ -12,8 +12,7 @@ from nmr_ml.simulator.kernels import H
 from nmr_ml.simulator.streams import Purpose, stream
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Floats, Ints
     from nmr_ml.simulator.life import Life
     from nmr_ml.simulator.observe_tests import Columns
 
@@ -63,8 +62,8 @@ def nights(life: Life) -> Columns | None:
 
 def _heart(
     life: Life,
-    wake_at: NDArray[np.float64],
-    night: NDArray[np.int64],
+    wake_at: Floats,
+    night: Ints,
     rng: np.random.Generator,
 ) -> Columns:
     """Return nocturnal heart-rate variability and resting heart rate."""
@@ -107,7 +106,7 @@ def meals(life: Life) -> Columns | None:
     }
 
 
-def spent_kcal(life: Life) -> NDArray[np.float64]:
+def spent_kcal(life: Life) -> Floats:
     """Return the energy that each session costs: about 1.5 kcal/kg/h at rest, 12.5 flat out."""
     load = life.sessions.load
     return life.person.body_mass_kg * load.duration_min / 60.0 * (1.5 + 11.0 * load.hr_reserve)

@@ -16,8 +16,7 @@ from nmr_ml.simulator.streams import Purpose, stream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Floats
     from nmr_ml.simulator.config import Labs
     from nmr_ml.simulator.life import Life
     from nmr_ml.simulator.observe_tests import Columns
@@ -59,14 +58,14 @@ def labs(life: Life) -> Iterator[Columns]:
         }
 
 
-def _printed(value: NDArray[np.float64]) -> NDArray[np.float64]:
+def _printed(value: Floats) -> Floats:
     """Return three significant digits, as laboratories print."""
     digits = 2 - np.floor(np.log10(value)).astype(np.int64)
     scale = 10.0 ** digits.astype(np.float64)
     return np.round(value * scale) / scale
 
 
-def _draws(life: Life, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draws(life: Life, rng: np.random.Generator) -> Floats:
     """Draw the moments of sampling: scheduled mornings, after matches, and the morning after."""
     config, clock, span = life.world.config, life.world.clock, life.world.span
     team, spec, sessions = life.person.team, config.labs, life.sessions
@@ -82,7 +81,7 @@ def _draws(life: Life, rng: np.random.Generator) -> NDArray[np.float64]:
     return times[(times < 24.0 * span) & ~away(times, life.absences)]
 
 
-def _log_rises(life: Life, times: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def _log_rises(life: Life, times: Floats) -> dict[str, Floats]:
     """Return log changes against the athlete's own rest level, by specimen and analyte."""
     config, person = life.world.config, life.person
     spec = config.labs
@@ -121,35 +120,29 @@ def _log_rises(life: Life, times: NDArray[np.float64]) -> dict[str, NDArray[np.f
     }
 
 
-def daily_course(awake_h: NDArray[np.float64], amplitude: float, spec: Labs) -> NDArray[np.float64]:
+def daily_course(awake_h: Floats, amplitude: float, spec: Labs) -> Floats:
     """Return the log deviation by hours awake, 0 at one hour after waking (domain.md §3.3)."""
     phase = spec.diurnal_phase_h
     now = np.cos(2.0 * np.pi * (awake_h - phase) / 24.0)
-    course: NDArray[np.float64] = now - np.cos(2.0 * np.pi * (1.0 - phase) / 24.0)
+    course: Floats = now - np.cos(2.0 * np.pi * (1.0 - phase) / 24.0)
     return amplitude * course
 
 
-def appearing(
-    since_h: NDArray[np.float64], source_half_life: float, clearance_half_life: float
-) -> NDArray[np.float64]:
+def appearing(since_h: Floats, source_half_life: float, clearance_half_life: float) -> Floats:
     """Return the share in blood of what a source empties into it, 0 before the source starts."""
     k_in, k_out = _LN2 / source_half_life, _LN2 / clearance_half_life
     hours = np.maximum(since_h, 0.0)
     return k_in / (k_in - k_out) * (np.exp(-k_out * hours) - np.exp(-k_in * hours))
 
 
-def _faded(
-    since_h: NDArray[np.float64], size: NDArray[np.float64], half_life: float
-) -> NDArray[np.float64]:
+def _faded(since_h: Floats, size: Floats, half_life: float) -> Floats:
     """Return the sum over sessions of what is left of an effect that starts at once."""
     left = np.exp(-_LN2 / half_life * np.maximum(since_h, 0.0))
-    faded: NDArray[np.float64] = np.sum(np.where(since_h >= 0.0, left * size, 0.0), axis=1)
+    faded: Floats = np.sum(np.where(since_h >= 0.0, left * size, 0.0), axis=1)
     return faded
 
 
-def _markers(
-    life: Life, since: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _markers(life: Life, since: Floats) -> tuple[Floats, Floats, Floats]:
     """Return muscle leakage, the rise of CRP in mg/L and the fold rise of IL-6."""
     spec, catalogue, load = life.world.config.labs, life.world.catalogue, life.sessions.load
     share = damage_ratio(load, catalogue) ** spec.extreme_power

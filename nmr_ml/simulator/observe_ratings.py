@@ -15,8 +15,7 @@ from nmr_ml.simulator.streams import Purpose, stream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Floats, Ints
     from nmr_ml.simulator.life import Life
     from nmr_ml.simulator.observe_tests import Columns
 
@@ -51,10 +50,10 @@ def ratings(life: Life) -> Iterator[Columns]:
 
 def answer(
     item: str,
-    base: NDArray[np.float64],
-    deficit: NDArray[np.float64],
+    base: Floats,
+    deficit: Floats,
     rng: np.random.Generator,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return whole-numbered answers whose error, rounding included, is that of the catalogue.
 
     Rounding adds a variance of 1/12 (Sheppard), so that much less is drawn.
@@ -64,9 +63,7 @@ def answer(
     return np.clip(np.round(exact), *(_TEN if item == "readiness" else _FIVE))
 
 
-def _lowered(
-    life: Life, states: NDArray[np.float64], day: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
+def _lowered(life: Life, states: Floats, day: Ints) -> dict[str, Floats]:
     """Return the points that each item is lowered by."""
     spec, out = life.world.config.ratings, life.outputs
     endocrine = spec.mood_h * states[:, H]

@@ -14,6 +14,7 @@ from nmr_ml.simulator.streams import Purpose, stream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nmr_ml.numeric.arrays import Bools, Floats
     from nmr_ml.simulator.life import Life
     from nmr_ml.simulator.observe_tests import Columns
 
@@ -59,13 +60,13 @@ def recorded_sessions(life: Life) -> Columns:
     return columns | _heart(life, no_heart)
 
 
-def _velocity_loss(reserve: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _velocity_loss(reserve: Floats, rng: np.random.Generator) -> Floats:
     """Return the velocity loss in a set: about 45 % at failure, 20 % four repetitions before."""
     loss = 45.0 * (1.0 - reserve / 7.5) + 3.0 * rng.standard_normal(reserve.size)
     return np.clip(loss, 3.0, 70.0).round()
 
 
-def _heart(life: Life, missing: NDArray[np.bool_]) -> Columns:
+def _heart(life: Life, missing: Bools) -> Columns:
     """Return mean heart rate, minutes in zones of 50-60 ... 90-100 % of maximum, and energy."""
     person, load = life.person, life.sessions.load
     mean = person.hr_rest_bpm + load.hr_reserve * (person.hr_max_bpm - person.hr_rest_bpm)

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nmr_ml.numeric.arrays import Bools, Floats
     from nmr_ml.recovery_tests import TestSpec
     from nmr_ml.simulator.config import SimulatorConfig
     from nmr_ml.simulator.life import Life
 
-Columns: TypeAlias = "dict[str, NDArray[np.float64] | NDArray[np.str_]]"
-Stretch: TypeAlias = "float | NDArray[np.float64]"
+Columns: TypeAlias = "dict[str, Floats | NDArray[np.str_]]"
+Stretch: TypeAlias = "float | Floats"
 _BASELINE_TAKEN = 0.9
 #: Decimals that instruments report, in the canonical unit.
 _DECIMALS = {"cmj_height": 1, "rsi_mod": 3, "mvc_knee_extension": 1, "voluntary_activation": 1}
@@ -32,14 +33,14 @@ _DECIMALS = {"cmj_height": 1, "rsi_mod": 3, "mvc_knee_extension": 1, "voluntary_
 
 def measure(
     spec: TestSpec,
-    base: NDArray[np.float64],
-    deficit: NDArray[np.float64],
+    base: Floats,
+    deficit: Floats,
     trials: float,
     rng: np.random.Generator,
     *,
     stretch: Stretch = 1.0,
     error_scale: float = 1.0,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return what a test shows: the latent value and the error of a test day.
 
     Parameters
@@ -72,9 +73,7 @@ def error_scale(config: SimulatorConfig) -> float:
     return config.test_error_pct / usual
 
 
-def testing_moments(
-    life: Life, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def testing_moments(life: Life, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Draw when jump tests take place, and what is declared of each (1 rested, 0 not)."""
     config, clock, span = life.world.config, life.world.clock, life.world.span
     team, spec, sessions = life.person.team, config.tests, life.sessions
@@ -99,7 +98,7 @@ def testing_moments(
     return times, declared(times, chosen, spec.rested_h, life)
 
 
-def fresh_mornings(life: Life) -> NDArray[np.bool_]:
+def fresh_mornings(life: Life) -> Bools:
     """Return the days on which baselines are meant to be taken: pre-season and ends of breaks."""
     config, team = life.world.config, life.person.team
     day = np.arange(life.world.span)
@@ -111,9 +110,7 @@ def fresh_mornings(life: Life) -> NDArray[np.bool_]:
     return before_season | ((day >= config.calendar.preseason_days) & resting & soon_over)
 
 
-def declared(
-    times: NDArray[np.float64], chosen: NDArray[np.bool_], rested_h: float, life: Life
-) -> NDArray[np.float64]:
+def declared(times: Floats, chosen: Bools, rested_h: float, life: Life) -> Floats:
     """Return what is declared of tests: 1 for the `chosen` that are rested, else 0 or nothing.
 
     Rested is who has done nothing but light sessions for `rested_h` hours.
@@ -125,7 +122,7 @@ def declared(
     return np.where(rested, 1.0, np.nan if life.world.config.tests.rested_by_clock else 0.0)
 
 
-def _busy(times: NDArray[np.float64], life: Life) -> NDArray[np.bool_]:
+def _busy(times: Floats, life: Life) -> Bools:
     """Return whether a session is under way."""
     last = np.searchsorted(life.sessions.start_h, times, side="right") - 1
     return (last >= 0) & (times < np.append(life.sessions.end_h, 0.0)[last])
@@ -146,9 +143,7 @@ def jump_tests(life: Life) -> Iterator[Columns]:
     daytime = 1.0 + amplitude * np.cos(2.0 * np.pi * (hour - 17.0) / 24.0)
     everywhere = np.ones(times.size, dtype=bool)
 
-    def rows(
-        test: str, deficit: NDArray[np.float64], keep: NDArray[np.bool_], stretch: Stretch = 1.0
-    ) -> Columns:
+    def rows(test: str, deficit: Floats, keep: Bools, stretch: Stretch = 1.0) -> Columns:
         value = _shown(life, test, times, deficit, stretch, rng)
         return _columns(life, test, times[keep], value[keep], flagged[keep])
 
@@ -165,11 +160,11 @@ def jump_tests(life: Life) -> Iterator[Columns]:
 def _shown(
     life: Life,
     test: str,
-    times: NDArray[np.float64],
-    deficit: NDArray[np.float64],
+    times: Floats,
+    deficit: Floats,
     stretch: Stretch,
     rng: np.random.Generator,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return the values that a test shows, within the plausible range, in the canonical unit."""
     config, spec = life.world.config, shipped_testspecs()[test]
     base = life.person.base[test] * (1.0 + life.person.drift_per_h.get(test, 0.0) * times)
@@ -179,7 +174,7 @@ def _shown(
     return np.clip(value, *spec.range)
 
 
-def mvc_loss(states: NDArray[np.float64], config: SimulatorConfig) -> NDArray[np.float64]:
+def mvc_loss(states: Floats, config: SimulatorConfig) -> Floats:
     """Return the loss of maximal voluntary force, per cent (domain.md §6.1)."""
     weights = config.mvc
     return (
@@ -193,9 +188,9 @@ def mvc_loss(states: NDArray[np.float64], config: SimulatorConfig) -> NDArray[np
 def _columns(
     life: Life,
     test: str,
-    times: NDArray[np.float64],
-    value: NDArray[np.float64],
-    flagged: NDArray[np.float64],
+    times: Floats,
+    value: Floats,
+    flagged: Floats,
 ) -> Columns:
     team = life.person.team
     unit, decimals, worth = shipped_testspecs()[test].unit, _DECIMALS[test], 1.0

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.simulator.archetypes import Catalogue
     from nmr_ml.simulator.config import SimulatorConfig, Slot
     from nmr_ml.simulator.people import Person, Team
@@ -30,15 +31,15 @@ _ATTENDS, _SUBSTITUTE, _REST, _INJURY = range(4)
 class Plan:
     """The sessions that a team holds, in order of their start."""
 
-    day: NDArray[np.int64]
-    start_h: NDArray[np.float64]
-    archetype: NDArray[np.int64]
+    day: Ints
+    start_h: Floats
+    archetype: Ints
     kind: NDArray[np.str_]
-    volume: NDArray[np.float64]
-    intensity: NDArray[np.float64]
-    team_load: NDArray[np.float64]
-    probability: NDArray[np.float64]
-    followed: NDArray[np.bool_]
+    volume: Floats
+    intensity: Floats
+    team_load: Floats
+    probability: Floats
+    followed: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +50,24 @@ class Sessions:
     numbers that injuries and the coach's decision compare their chances with.
     """
 
-    start_h: NDArray[np.float64]
-    end_h: NDArray[np.float64]
+    start_h: Floats
+    end_h: Floats
     kind: NDArray[np.str_]
     load: Load
-    impulses: NDArray[np.float64]
-    followed: NDArray[np.bool_]
-    injury_draw: NDArray[np.float64]
-    rest_draw: NDArray[np.float64]
+    impulses: Floats
+    followed: Bools
+    injury_draw: Floats
+    rest_draw: Floats
 
     def __len__(self) -> int:
         return int(self.start_h.size)
 
     @property
-    def load_au(self) -> NDArray[np.float64]:
+    def load_au(self) -> Floats:
         """Session load, RPE x min."""
         return self.load.rpe * self.load.duration_min
 
-    def take(self, rows: NDArray[np.bool_]) -> Sessions:
+    def take(self, rows: Bools) -> Sessions:
         """Return the sessions where `rows` is true."""
         return Sessions(
             self.start_h[rows],
@@ -80,7 +81,7 @@ class Sessions:
         )
 
 
-def is_break(day: NDArray[np.int64], team: Team, config: SimulatorConfig) -> NDArray[np.bool_]:
+def is_break(day: Ints, team: Team, config: SimulatorConfig) -> Bools:
     """Return whether the team rests on `day`: before the season and in its breaks."""
     calendar = config.calendar
     in_season = day - calendar.preseason_days
@@ -167,7 +168,7 @@ def attend(person: Person, plan: Plan, world: World) -> Sessions:
     return sessions.take(_one_at_a_time(chance[:, _ATTENDS] < plan.probability, start_h, end_h))
 
 
-def _familiarity(person: Person, plan: Plan, config: SimulatorConfig) -> NDArray[np.float64]:
+def _familiarity(person: Person, plan: Plan, config: SimulatorConfig) -> Floats:
     """Return how used the body is to the exercise; less so in the first weeks."""
     season = plan.day - config.calendar.preseason_days
     missing = config.mapping.preseason_loss * np.exp(-season / config.mapping.preseason_days)
@@ -176,7 +177,7 @@ def _familiarity(person: Person, plan: Plan, config: SimulatorConfig) -> NDArray
 
 def draw_loads(
     plan: Plan,
-    volume: NDArray[np.float64],
+    volume: Floats,
     catalogue: Catalogue,
     rng: np.random.Generator,
     config: SimulatorConfig,
@@ -205,9 +206,7 @@ def draw_loads(
     )
 
 
-def _one_at_a_time(
-    attends: NDArray[np.bool_], start_h: NDArray[np.float64], end_h: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def _one_at_a_time(attends: Bools, start_h: Floats, end_h: Floats) -> Bools:
     """Return who of `attends` does not begin before an earlier session has ended."""
     busy_until = -np.inf
     kept = attends.copy()

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats
 
 
 @unique
@@ -35,9 +35,9 @@ def stream(seed: int, purpose: Purpose, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(purpose), index)))
 
 
-def wandering(rng: np.random.Generator, days: int, correlation: float) -> NDArray[np.float64]:
+def wandering(rng: np.random.Generator, days: int, correlation: float) -> Floats:
     """Return a standard normal daily series with the given correlation from day to day."""
     noise = rng.standard_normal(days)
     noise[1:] *= np.sqrt(1.0 - correlation**2)
-    series: NDArray[np.float64] = lfilter([1.0], [1.0, -correlation], noise)
+    series: Floats = lfilter([1.0], [1.0, -correlation], noise)
     return series

@@ -11,10 +11,8 @@ from nmr_ml.numeric.compiled import kept
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Bytes, Floats
 
-    Floats = NDArray[np.float64]
-    Bytes = NDArray[np.uint8]
 
 SECOND_US = 1e6
 #: Days before each month of a year that begins in March, so that February is the last.

@@ -32,13 +32,11 @@ from serving.requests.usable_rows import plain_columns
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.bundle.bundle import Bundle
     from nmr_ml.history.columns import Columns
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 #: The id of an athlete whom the request does not name.
 ANONYMOUS = "athlete"

@@ -20,12 +20,10 @@ from serving.requests.moments import SECOND_US, microseconds_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.tables import Column
+    from nmr_ml.numeric.arrays import Floats, Objects
 
-    Floats = NDArray[np.float64]
-    Array = NDArray[np.float64] | NDArray[np.object_]
+    Array = Floats | Objects
     Row = Mapping[str, object]
 
 _LARGEST = float(np.finfo(np.float64).max)

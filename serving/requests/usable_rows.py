@@ -26,13 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.quantities import Quantity
     from nmr_ml.history.columns import Columns
+    from nmr_ml.numeric.arrays import Bools, Floats, Objects
 
-    Floats = NDArray[np.float64]
-    Array = NDArray[np.float64] | NDArray[np.object_]
+    Array = Floats | Objects
     Row = Mapping[str, object]
 
 _BY_DAY = float(TABLES["sessions"].column("time_precision").categories.index("day"))
@@ -242,7 +240,7 @@ def _check_periods(table: _Asked, start: str, end: str) -> None:
 
 
 @kept
-def _apart(starts_us: Floats, ends_us: Floats, timed: NDArray[np.bool_]) -> bool:
+def _apart(starts_us: Floats, ends_us: Floats, timed: Bools) -> bool:
     """Return whether each period has a length and no two of the timed ones overlap."""
     latest = -np.inf
     for i in np.argsort(starts_us):
@@ -286,7 +284,7 @@ def _is_plain(text: object) -> bool:
 
 
 def _convert(
-    table: _Asked, scales: Sequence[tuple[float, float, float]], unbounded_below: NDArray[np.bool_]
+    table: _Asked, scales: Sequence[tuple[float, float, float]], unbounded_below: Bools
 ) -> None:
     factor, low, high = np.array(scales).T
     value = _given(table.columns["value"]) * factor

@@ -15,9 +15,8 @@ from nmr_ml.models.availability.model import AvailabilityModel, Counted
 from nmr_ml.recovery_tests import shipped_testspecs
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 START_S = 1_750_000_000
 DAY_S = 86_400

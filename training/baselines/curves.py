@@ -15,18 +15,13 @@ from training.scoring.forecasts import CurvePriors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.features.contract import FeatureContract
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.population import Population
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects, Singles
     from training.data.dataset import ComponentData
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
-    Table = NDArray[np.float32]
 
 MODALITY = "modality_median"
 OVERALL = "overall_median"
@@ -200,7 +195,7 @@ class Baselines:
 
 
 def fit_baselines(
-    starts: Starts, table: Table, top: Floats, grid: CurveGrid, followed: Followed,
+    starts: Starts, table: Singles, top: Floats, grid: CurveGrid, followed: Followed,
     athlete: Objects,
 ) -> Baselines:  # fmt: skip
     """Fit the baselines to labelled episodes, all arguments having one entry for each.
@@ -231,7 +226,7 @@ def fit_baselines(
     )
 
 
-def _by_load(starts: Starts, table: Table, top: Floats, grid: CurveGrid) -> dict[str, Thirds]:
+def _by_load(starts: Starts, table: Singles, top: Floats, grid: CurveGrid) -> dict[str, Thirds]:
     """Fit the load lookup: thirds of all sessions, and of those of each frequent modality."""
     load, modality = starts.column("session_load_au"), starts.modality.astype(str)
     names, counts = np.unique(modality, return_counts=True)

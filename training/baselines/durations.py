@@ -18,11 +18,9 @@ from training.scoring.absence_scores import Forecast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.models.availability.absences import Absences
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 BY_KIND = "kind_median"
 #: With fewer resolved episodes than this the median of a kind is that of both.

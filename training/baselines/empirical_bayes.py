@@ -16,17 +16,13 @@ import numpy as np
 from nmr_ml.models.curve.target import CurveTarget, refine_spread
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.models.curve.boosted import TreeSettings
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Singles
     from training.scoring.forecasts import CurvePriors
 
-    Floats = NDArray[np.float64]
-    Table = NDArray[np.float32]
 
-
-def posterior_means(table: Table, grid: CurveGrid, priors: CurvePriors) -> tuple[Floats, Floats]:
+def posterior_means(table: Singles, grid: CurveGrid, priors: CurvePriors) -> tuple[Floats, Floats]:
     """Return mean and variance of each episode's curve given the tests, each of shape (n, 3).
 
     Parameters
@@ -38,12 +34,12 @@ def posterior_means(table: Table, grid: CurveGrid, priors: CurvePriors) -> tuple
     return centre, variance
 
 
-def profile_spread(table: Table, grid: CurveGrid, means: Floats, start: Floats) -> Floats:
+def profile_spread(table: Singles, grid: CurveGrid, means: Floats, start: Floats) -> Floats:
     """Return the spread around `means` under which the tests are most likely, shape (3,)."""
     return refine_spread(_target(table, grid), means, start)[0]
 
 
-def _target(table: Table, grid: CurveGrid) -> CurveTarget:
+def _target(table: Singles, grid: CurveGrid) -> CurveTarget:
     return CurveTarget(grid, table, np.arange(len(table)), np.ones(len(table)))
 
 

@@ -15,13 +15,9 @@ from training.scoring.forecasts import CurvePriors
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Objects, Singles
 
-    Floats = NDArray[np.float64]
-    Objects = NDArray[np.object_]
-    Table = NDArray[np.float32]
 
 #: A feature counts as at most this many standard deviations from its median.
 FURTHEST_SD = 4.0
@@ -66,7 +62,7 @@ class LinearCurve:
 
 
 def fit_linear(
-    features: Floats, table: Table, grid: CurveGrid, start: CurvePriors, athlete: Objects,
+    features: Floats, table: Singles, grid: CurveGrid, start: CurvePriors, athlete: Objects,
     penalties: Sequence[float],
 ) -> LinearCurve:  # fmt: skip
     """Fit by expectation maximisation: ridge on posterior means, then means given that line.

@@ -20,17 +20,12 @@ from nmr_ml.recovery_tests import COMPONENTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
     from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
     from nmr_ml.recovery_tests import Component, TestSpec
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)

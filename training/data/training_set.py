@@ -22,13 +22,12 @@ from nmr_ml.recovery_tests import AVAILABILITY, COMPONENTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
     from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.numeric.arrays import Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
 
 
@@ -92,5 +91,5 @@ def _outcome(
     }
 
 
-def _lists(offsets: NDArray[np.int64], values: NDArray[np.float64]) -> list[list[float]]:
+def _lists(offsets: Ints, values: Floats) -> list[list[float]]:
     return [values[first:last].tolist() for first, last in pairwise(offsets.tolist())]

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.models.availability.absences import Absences
     from nmr_ml.models.availability.law import DurationLaw
-
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
+    from nmr_ml.numeric.arrays import Floats
 
 
 def evaluate_absences(

@@ -34,13 +34,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from numpy.typing import NDArray
 
     from nmr_ml.bundle.bundle import Bundle
     from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.numeric.arrays import Floats
     from training.data.dataset import ComponentData
 
-    Floats = NDArray[np.float64]
 
 BOOTSTRAP = 1000
 

@@ -29,15 +29,11 @@ from training.scoring.bootstrap import compare
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
     from training.config import TrainConfig
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Pairs tried for the number of trees; few and small, because episodes are few.
 ROUNDS = (10, 20, 40, 80)

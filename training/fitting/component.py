@@ -17,10 +17,9 @@ from training.scoring.forecasts import CurvePriors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.features.contract import FeatureContract
     from nmr_ml.models.curve.fit import CurveFit
+    from nmr_ml.numeric.arrays import Floats
     from nmr_ml.recovery_tests import TestSpec
     from training.baselines.curves import Baselines
     from training.config import TrainConfig
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from training.fitting.held_out import HeldOut
     from training.scoring.forecast_scores import Scores
 
-    Floats = NDArray[np.float64]
 
 #: Hours of follow-up that the model is said to have learnt from: all but the last tests.
 FOLLOW_UP_QUANTILE = 0.99

@@ -17,15 +17,11 @@ from training.scoring.bootstrap import LEVEL, compare
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.models.curve.boosted import BoostedCurve
     from nmr_ml.models.curve.fit import CurveFit
+    from nmr_ml.numeric.arrays import Floats, Ints
     from training.data.dataset import ComponentData
     from training.scoring.bootstrap import Estimate
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,12 @@ from nmr_ml.models.curve.posterior import recovery_quantiles
 from nmr_ml.models.curve.read_off import read_off
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.models.component.calibration import Calibration
     from nmr_ml.models.component.clearance import Clearance
     from nmr_ml.models.component.offsets import OffsetPrior
     from nmr_ml.models.curve.fit import CurveFit
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
     from training.data.dataset import ComponentData
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ def _nobody(prior: OffsetPrior, means: Floats) -> tuple[Floats, Floats]:
     return moved, np.hypot(within, np.column_stack([spread, no_share]))
 
 
-def sexes(data: ComponentData) -> NDArray[np.object_]:
+def sexes(data: ComponentData) -> Objects:
     """Return the sex of each episode's athlete, ``unknown`` where `data` does not say."""
     if data.facts is None:
         return np.full(len(data.athlete), "unknown", dtype=object)

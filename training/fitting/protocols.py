@@ -28,9 +28,8 @@ from training.scoring.forecasts import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.models.curve.fit import CurveFit
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects, Singles
     from nmr_ml.recovery_tests import TestSpec
     from training.baselines.curves import Baselines
     from training.config import TrainConfig
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from training.fitting.held_out import HeldOut
     from training.scoring.forecast_scores import Scores
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 MODEL = "model"
 EB_L2 = "eb_l2"
@@ -62,7 +58,7 @@ class Labelled:
 
     starts: Starts
     readings: Readings
-    table: NDArray[np.float32]
+    table: Singles
     top: Floats
     athlete: Objects
     groups: Mapping[str, Objects]

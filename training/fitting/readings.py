@@ -40,15 +40,12 @@ if TYPE_CHECKING:
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
     from nmr_ml.models.component.model import ComponentModel
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints, Objects
     from nmr_ml.recovery_tests import TestSpec
     from training.config import TrainConfig
     from training.data.dataset import ComponentData
     from training.fitting.component import FittedComponent
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
     Means = Mapping[tuple[str, str, int], Floats]
 
 #: Readings further ahead are not learnt; the next loading session rarely lets them be.

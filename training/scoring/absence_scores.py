@@ -13,12 +13,9 @@ from training.scoring.bootstrap import compare
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.models.availability.absences import Absences
+    from nmr_ml.numeric.arrays import Bools, Floats
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
 
 MODEL = "model"
 

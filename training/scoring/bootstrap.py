@@ -10,11 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Two-sided level of the bootstrap intervals.
 LEVEL = 0.95
@@ -82,7 +79,7 @@ def per_athlete(who: Ints, values: Floats, athletes_n: int) -> Floats:
     return sums
 
 
-def resample(scored: NDArray[np.bool_], draws: int, seed: int) -> Floats:
+def resample(scored: Bools, draws: int, seed: int) -> Floats:
     """Return how often each athlete is drawn, shape (draws, n_athletes); only `scored` ones are."""
     n = int(scored.sum())
     weights = np.zeros((draws, scored.size))

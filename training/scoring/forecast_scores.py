@@ -14,14 +14,10 @@ from training.scoring.scores import brier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
+    from nmr_ml.numeric.arrays import Bools, Floats, Objects
     from training.scoring.forecasts import Forecasts, Readings
     from training.scoring.scores import Brier
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Objects = NDArray[np.object_]
 
 #: The predictive interval whose coverage is told: from the 10 % to the 90 % quantile.
 INTERVAL = (0.1, 0.9)

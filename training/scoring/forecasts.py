@@ -16,15 +16,12 @@ from nmr_ml.models.curve.read_off import read_off
 from nmr_ml.numeric.compiled import inner, kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.measurement import Measurement
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Nodes below this probability change no printed digit.
 LEAST_PROBABILITY = 1e-7
@@ -112,13 +109,13 @@ class Forecasts:
     pit_low: Floats
     pit_high: Floats
 
-    def take(self, tests: Ints | NDArray[np.bool_]) -> Forecasts:
+    def take(self, tests: Ints | Bools) -> Forecasts:
         """Return the word on some of the tests."""
         return Forecasts(
             self.below[tests], self.log_density[tests], self.pit_low[tests], self.pit_high[tests]
         )
 
-    def put(self, tests: NDArray[np.bool_], found: Forecasts) -> None:
+    def put(self, tests: Bools, found: Forecasts) -> None:
         """Write what was `found` for `tests` in place."""
         for name in Forecasts.__slots__:
             getattr(self, name)[tests] = getattr(found, name)

@@ -12,12 +12,9 @@ from training.scoring.bootstrap import Estimate, estimate, per_athlete, resample
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.numeric.arrays import Bools, Floats, Objects
 
-    Floats = NDArray[np.float64]
-    Objects = NDArray[np.object_]
 
 #: Tests within 12 h of these hours after the clock start are scored as of that hour.
 WINDOWS_H = (24.0, 48.0, 72.0)
@@ -100,7 +97,7 @@ def brier(
     )
 
 
-def _means(weights: Floats, losses: Floats, counts: Floats, used: NDArray[np.bool_]) -> Floats:
+def _means(weights: Floats, losses: Floats, counts: Floats, used: Bools) -> Floats:
     """Return the weighted mean loss in each used window, shape (draws, n_used)."""
     total = weights @ counts[:, used]
     # A draw without any test in a window says nothing about it.

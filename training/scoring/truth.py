@@ -14,11 +14,8 @@ from training.scoring.scores import crps, time_scores
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Bools, Floats, Objects
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Objects = NDArray[np.object_]
 
 #: Levels at which predicted recovery times are compared with the truth.
 TIME_LEVELS = np.round(np.arange(0.05, 0.951, 0.05), 2)

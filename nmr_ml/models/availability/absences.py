@@ -20,14 +20,10 @@ from nmr_ml.recovery_tests import COMPONENTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints, Objects
     from nmr_ml.recovery_tests import TestSpec
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: A date is known to the day: its event lies within half a day of the moment that is written down.
 HALF_DAY_H = 12.0
@@ -63,7 +59,7 @@ class Absences:
         return int(self.onset_s.size)
 
     @property
-    def resolved(self) -> NDArray[np.bool_]:
+    def resolved(self) -> Bools:
         """Whether an end is on record."""
         return np.asarray(self.resolved_s != NEVER_S)
 

@@ -21,18 +21,9 @@ from nmr_ml.models.availability.model import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.models.availability.absences import Absences
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Prior SD, in log hours, of a kind around both: exertion, injury and systemic episodes last hours,
 #: weeks and months (domain.md §1), so a factor of e is nothing unusual.

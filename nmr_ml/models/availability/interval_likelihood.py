@@ -16,10 +16,8 @@ import numpy as np
 from nmr_ml.numeric.compiled import inner, kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Codes of the families: T is log-normal or log-logistic.
 NORMAL, LOGISTIC = 0, 1

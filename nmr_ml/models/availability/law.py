@@ -21,11 +21,8 @@ from nmr_ml.models.availability.interval_likelihood import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 FAMILIES = {"lognormal": NORMAL, "loglogistic": LOGISTIC}
 #: SD of Z: what turns a variance of log hours into a scale.

@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import lightgbm as lgb
-    from numpy.typing import NDArray
 
     from nmr_ml.models.availability.absences import Absences
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 KINDS = ("injury", "systemic")
 #: What may tell how long an episode lasts: the person, earlier episodes, load and sleep before the

@@ -19,11 +19,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Spreads of log amplitude, log tau and slow share added for what no test inside the follow-up can
 #: show: no athlete's curve is quite of the family. Chosen in simulation (300 athletes, seeds 9031,
@@ -77,7 +74,7 @@ class Calibration:
         unlisted = Correction(everyone.scale, 0, "model_based")
         return [self.groups.get(str(group), unlisted) for group in groups]
 
-    def correct(self, spreads: Floats, groups: Objects) -> tuple[Floats, NDArray[np.bool_]]:
+    def correct(self, spreads: Floats, groups: Objects) -> tuple[Floats, Bools]:
         """Return corrected spreads, of shape (n, 3), and who is calibrated.
 
         The spreads hold the `DISCREPANCY`.

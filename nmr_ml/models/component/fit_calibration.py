@@ -12,13 +12,9 @@ from nmr_ml.numeric.compiled import kept
 from nmr_ml.numeric.parabola import _peak
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Objects, Singles
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Log scales of the spread that are tried.
 LOG_SCALES = np.linspace(-0.45, 0.45, 13)
@@ -34,7 +30,7 @@ LEAST_ATHLETES = 20
 
 @kept
 def _log_evidence(
-    table: NDArray[np.float32], log_amplitude: Floats, log_tau: Floats, share: Floats,
+    table: Singles, log_amplitude: Floats, log_tau: Floats, share: Floats,
     means: Floats, spreads: Floats, scales: Floats,
 ) -> Floats:  # fmt: skip
     """Return log p(tests) for every scale, shape (n, n_scales)."""
@@ -59,7 +55,7 @@ def _log_evidence(
 
 
 def fit_calibration(
-    table: NDArray[np.float32], grid: CurveGrid, means: Floats, spreads: Floats, groups: Objects,
+    table: Singles, grid: CurveGrid, means: Floats, spreads: Floats, groups: Objects,
     athlete: Objects, unknown: tuple[Floats, Floats, Objects] | None = None,
 ) -> Calibration:  # fmt: skip
     """Fit the scale of all episodes together, then that of each group around it.

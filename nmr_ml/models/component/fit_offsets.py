@@ -13,15 +13,11 @@ from nmr_ml.models.component.offsets import OffsetPrior, Team
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.component.offset_posterior import Likelihood, Posterior
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Teams of `TEAM_PRIOR` spread are assumed as often as this many more teams.
 TEAM_PRIOR, PSEUDO_TEAMS = 0.10, 2.0

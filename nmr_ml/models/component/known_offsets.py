@@ -11,9 +11,6 @@ from nmr_ml.models.component.past_episodes import past_episodes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
@@ -21,9 +18,6 @@ if TYPE_CHECKING:
     from nmr_ml.models.component.model import ComponentModel
     from nmr_ml.models.component.offsets import Offsets
     from nmr_ml.recovery_tests import TestSpec
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 def known_offsets(

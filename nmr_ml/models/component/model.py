@@ -12,8 +12,6 @@ from nmr_ml.models.component.calibration import group_names
 from nmr_ml.models.curve.posterior import read, recovery_quantiles
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.component.calibration import Calibration
     from nmr_ml.models.component.clearance import Clearance
@@ -22,10 +20,8 @@ if TYPE_CHECKING:
     from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.measurement import Measurement
     from nmr_ml.models.curve.read_off import ReadOff
+    from nmr_ml.numeric.arrays import Bools, Floats, Objects
     from nmr_ml.recovery_tests import Component
-
-    Floats = NDArray[np.float64]
-    Objects = NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ class ComponentModel:
     athletes_n: int
     episodes_n: int
 
-    def out_of_distribution(self, X: Floats, watched: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def out_of_distribution(self, X: Floats, watched: Bools) -> Bools:
         """Return for each row whether a `watched` feature lies outside what training held."""
         never_seen = np.isnan(self.seen_low) & ~np.isnan(X)
         outside = (X < self.seen_low) | (X > self.seen_high) | never_seen
@@ -110,7 +106,7 @@ class Prior:
     means: Floats
     spreads: Floats
     seen: Followed
-    calibrated: NDArray[np.bool_]
+    calibrated: Bools
 
 
 def prior_of(

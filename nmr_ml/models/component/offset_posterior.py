@@ -18,13 +18,10 @@ from nmr_ml.models.curve.likelihood import remaining, shape_probabilities
 from nmr_ml.numeric.compiled import inner, kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Ints, Singles
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Nodes of each offset, in spreads of the prior.
 OFFSETS = np.linspace(-2.8, 2.8, 9)
@@ -53,7 +50,7 @@ class Likelihood:
     top : float64 array, shape (n,)
     """
 
-    table: NDArray[np.float32]
+    table: Singles
     top: Floats
 
 
@@ -162,7 +159,7 @@ def _likelihood(
     log_amplitude: Floats, log_tau: Floats, share: Floats, slow: Floats, power: Floats,
     given_level: Floats, level: Ints, means: Floats, withins: Floats, scale: Floats, nodes: Floats,
     shared_nodes: Floats,
-) -> tuple[NDArray[np.float32], Floats]:  # fmt: skip
+) -> tuple[Singles, Floats]:  # fmt: skip
     n, m, n_z = means.shape[0], nodes.size, shared_nodes.size
     table, top = np.ones((n, m, m, n_z), np.float32), np.zeros(n)
     likely = np.empty((m, m, n_z))
@@ -219,7 +216,7 @@ def _transition(nodes: Floats, correlation: float, out: Floats) -> None:
 @kept
 def _posteriors(
     subject: Ints, own_s: Ints, offsets: Ints, rows: Ints, past_s: Ints, none_s: int,
-    table: NDArray[np.float32], top: Floats, prior: Floats, nodes: Floats, shared_nodes: Floats,
+    table: Singles, top: Floats, prior: Floats, nodes: Floats, shared_nodes: Floats,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
     m, n_z = nodes.size, shared_nodes.size
     mean, variance = np.empty((subject.size, 3)), np.empty((subject.size, 3))

@@ -21,14 +21,10 @@ from nmr_ml.models.component.offset_posterior import episode_likelihood, posteri
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Name of the team of athletes whose team is not known or was not learnt from.
 ANY_TEAM = "*"

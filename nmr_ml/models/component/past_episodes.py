@@ -17,15 +17,12 @@ from nmr_ml.numeric.sorted_rows import running_latest, upper_bound
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
     from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Earlier episodes are looked at for as long as features look back, so that a request with that
 #: much history gets the same answer as a cohort with more.
@@ -56,7 +53,7 @@ class PastEpisodes:
 @kept
 def _pairs(
     athlete: Ints, clock_s: Ints, offsets: Ints, ended_s: Ints, known_s: Ints, load_au: Floats,
-    closed_s: Ints, late: NDArray[np.bool_], look_back_s: int,
+    closed_s: Ints, late: Bools, look_back_s: int,
 ) -> tuple[Ints, Ints, Ints]:  # fmt: skip
     """Return the sessions before each subject, ragged, and by when their label was known.
 
@@ -87,9 +84,7 @@ def _pairs(
 
 
 @kept
-def _late(
-    athlete: Ints, clock_s: Ints, offsets: Ints, at_s: Ints, latest_s: Ints
-) -> NDArray[np.bool_]:
+def _late(athlete: Ints, clock_s: Ints, offsets: Ints, at_s: Ints, latest_s: Ints) -> Bools:
     """Return whether a row from before `clock_s` became known only after it."""
     late = np.zeros(athlete.size, np.bool_)
     for q in range(athlete.size):

@@ -23,9 +23,8 @@ from nmr_ml.models.curve.target import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Table = NDArray[np.float32]
+    from nmr_ml.numeric.arrays import Floats, Ints
+
 
 #: The exact Hessian is negative for a fifth of the rows; Newton steps need a floor, for each
 #: output, which also says how fast it is learnt beside the others. Tests say much of the size of a

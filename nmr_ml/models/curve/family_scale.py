@@ -13,16 +13,12 @@ from nmr_ml.models.curve.population import deficit_moments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.family_tests import FamilyTests
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.population import Population
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: A scale is told where it lies so many standard errors above 0, with so many athletes behind it.
 LEAST_RATIO, LEAST_ATHLETES = 3.0, 10

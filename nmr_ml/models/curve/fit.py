@@ -23,15 +23,10 @@ from nmr_ml.models.curve.target import CurveTarget
 from nmr_ml.numeric.folds import athlete_folds
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.boosted import Fit, TreeSettings
     from nmr_ml.models.curve.population import Population
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects, Singles
 
 
 #: Half-width, in log(1 + T / h), of the band of curves that a known recovery time stands for: that
@@ -64,7 +59,7 @@ class CurveFit:
 
     grid: CurveGrid
     measurement: Measurement
-    table: NDArray[np.float32]
+    table: Singles
     top: Floats
     population: Population
     fold: Ints
@@ -146,7 +141,7 @@ def fit_curve_to_times(
     )  # fmt: skip
 
 
-def time_tables(hours: Floats, grid: CurveGrid, delta: float) -> NDArray[np.float32]:
+def time_tables(hours: Floats, grid: CurveGrid, delta: float) -> Singles:
     """Return each recovery time's likelihood over the nodes, shape (n, n_w, n_a, n_b).
 
     A normal band of `TIME_WIDTH` around each node's recovery time on log(1 + T / h).
@@ -177,7 +172,7 @@ def _family(
 
 
 def _boost(
-    X: Floats, row_episode: Ints, table: NDArray[np.float32], top: Floats, grid: CurveGrid,
+    X: Floats, row_episode: Ints, table: Singles, top: Floats, grid: CurveGrid,
     measurement: Measurement, athlete: Objects, settings: TreeSettings, names: tuple[str, ...],
 ) -> CurveFit:  # fmt: skip
     fold = athlete_folds(athlete, settings.folds, settings.seed)

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Shares of the slow part that are tried, evenly spaced; the first is to be avoided.
 SLOW_SHARES = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)

@@ -17,13 +17,10 @@ import numpy as np
 from nmr_ml.numeric.compiled import inner, kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Ints, Singles
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Half-life of the fast part: mid-way between the metabolic (2 h) and glycogen parts it stands for.
 FAST_HALF_LIFE_H = 3.0
@@ -129,7 +126,7 @@ def _tables(
     offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
     log_amplitude: Floats, log_tau: Floats, levels: int, slow: Floats, power: Floats, level: Ints,
     weights: Floats,
-) -> tuple[NDArray[np.float32], Floats]:  # fmt: skip
+) -> tuple[Singles, Floats]:  # fmt: skip
     n, n_a, n_b = shared.size, log_amplitude.size, log_tau.size
     table = np.empty((n, levels, n_a, n_b), np.float32)
     top = np.empty(n)
@@ -158,7 +155,7 @@ def _tables(
     return table, top
 
 
-def likelihood_tables(followed: Followed, grid: CurveGrid) -> tuple[NDArray[np.float32], Floats]:
+def likelihood_tables(followed: Followed, grid: CurveGrid) -> tuple[Singles, Floats]:
     """Return each episode's likelihood over the nodes, mixed over a level's shapes; no δ is in it.
 
     Returns

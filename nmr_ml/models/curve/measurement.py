@@ -16,16 +16,12 @@ from nmr_ml.models.curve.population import deficit_moments, fit_population
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from nmr_ml.history.rested_baseline import Baselines
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.models.curve.population import Population
+    from nmr_ml.numeric.arrays import Floats, Ints, Objects
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Objects = NDArray[np.object_]
 
 #: Multiples of the configured error that are tried, and the spread of the prior around 1: over a
 #: small cohort the configured error is the better guess.

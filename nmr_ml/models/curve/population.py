@@ -17,13 +17,10 @@ from nmr_ml.models.curve.target import OUTPUTS, CurveTarget
 from nmr_ml.numeric.accelerated_em import climb
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Ints, Singles
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: A group is pulled towards the pooled mean as if it held this many more episodes.
 PSEUDO_EPISODES = 20.0
@@ -69,7 +66,7 @@ def node_probabilities(nodes: Floats, mean: Floats, spread: Floats) -> Floats:
 
 
 def fit_population(
-    table: NDArray[np.float32], top: Floats, grid: CurveGrid, group: Ints, *,
+    table: Singles, top: Floats, grid: CurveGrid, group: Ints, *,
     cycles: int = CYCLES, start: Population | None = None,
 ) -> Population:  # fmt: skip
     """Fit group means and spreads by expectation maximisation, groups pulled to the pooled mean.

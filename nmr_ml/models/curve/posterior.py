@@ -22,13 +22,10 @@ from nmr_ml.models.curve.read_off import KNOTS_H, ReadOff
 from nmr_ml.numeric.compiled import inner, kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Nodes below this probability change no printed digit.
 LEAST_PROBABILITY = 1e-8

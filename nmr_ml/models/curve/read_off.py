@@ -14,12 +14,9 @@ from nmr_ml.models.curve.likelihood import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Hours after the clock start at which the curve of an answer is given.
 CURVE_H = (0.0, 6.0, 12.0, 24.0, 36.0, 48.0, 60.0, 72.0, 96.0, 120.0, 168.0, 240.0, 336.0)

@@ -10,10 +10,8 @@ from nmr_ml.models.curve.likelihood import LAST_H, remaining
 from nmr_ml.numeric.compiled import kept
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _BISECTIONS = 48
 

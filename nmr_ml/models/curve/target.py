@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmr_ml.models.curve.grid import CurveGrid
+    from nmr_ml.numeric.arrays import Floats, Ints, Singles
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Table = NDArray[np.float32]
 
 #: What is told of a curve: log amplitude, log time constant, share of the slow part.
 OUTPUTS = 3
@@ -95,7 +93,7 @@ def _moments(mass: Floats, nodes: Floats, nearest: int, total: float) -> tuple[f
 
 @summed
 def posterior_moments(
-    table: Table,
+    table: Singles,
     episode: Ints,
     log_amplitude: Floats,
     log_tau: Floats,
@@ -192,7 +190,7 @@ class CurveTarget:
     """
 
     grid: CurveGrid
-    table: Table
+    table: Singles
     episode: Ints
     weight: Floats
 

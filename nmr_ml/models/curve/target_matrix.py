@@ -11,9 +11,8 @@ from nmr_ml.history.rested_baseline import Baselines
 from nmr_ml.labels.followed_tests import Followed
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from nmr_ml.numeric.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 #: Columns of a test: hours after the clock start, deficit, typical error.
 TEST_COLUMNS = 3

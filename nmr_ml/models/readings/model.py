@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from nmr_ml.history.queries import Queries
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.models.component.model import ComponentModel
+    from nmr_ml.numeric.arrays import Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: A questionnaire item older than this says nothing of the coming one, as in the features.
 ITEM_AGE_D = 3.0

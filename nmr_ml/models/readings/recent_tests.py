@@ -11,12 +11,9 @@ from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import grouped, upper_bound
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.history.history import History
+    from nmr_ml.numeric.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 #: Half-life of the weights that make a value usual: the best single forecaster of the real
 #: questionnaires (README of the real data).

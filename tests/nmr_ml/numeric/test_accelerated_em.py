@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from nmr_ml.numeric.accelerated_em import climb
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from nmr_ml.numeric.arrays import Floats
 
 
 def slow_step(centre: Floats, rates: Floats) -> tuple[list[Floats], object]:

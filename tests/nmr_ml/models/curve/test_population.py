@@ -24,9 +24,8 @@ from tests.support.levelled_grid import LEVELLED, node_prior
 from tests.support.small_cohorts import followed_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.numeric.arrays import Floats, Ints
 
 
 def grid_of(slow: list[float], power: list[float]) -> CurveGrid:
@@ -45,8 +44,8 @@ SHARES = CurveGrid(
 
 
 def simulated(
-    mean: NDArray[np.float64], spread: NDArray[np.float64], group: NDArray[np.int64], *,
-    slow: float | NDArray[np.float64] = 1.0, power: float = 1.0, seed: int = 0, error: float = 2.0,
+    mean: Floats, spread: Floats, group: Ints, *,
+    slow: float | Floats = 1.0, power: float = 1.0, seed: int = 0, error: float = 2.0,
     hours: tuple[float, ...] = (12.0, 36.0, 60.0, 84.0),
 ) -> Followed:  # fmt: skip
     """Return tests at `hours` with noise of their own and a shared one."""
