@@ -142,8 +142,7 @@ class Tables(NamedTuple):
 
 def tables_of(history: History, specs: Mapping[str, TestSpec]) -> Tables:
     """Lay the tables of `history` out for the kernels."""
-    loading = loading_of(history)
-    trials = trials_of(history, loading, specs)
+    loading, trials = loading_of(history), trials_of(history, specs)
     return Tables(
         load.sessions_of(history), loading, load.pulse_of(history), sleep.nights_of(history),
         sleep.pairs_of(history), labs.labs_of(history), nutrition.food_of(history),

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmr_ml.history.loading_sessions import LOADING_SHARE, loading_flags
+from nmr_ml.history.loading_sessions import Loading, is_loading, loading_of
 from nmr_ml.history.local_time import NEVER_S
-from nmr_ml.numeric.compiled import kept
+from nmr_ml.numeric.compiled import inner, kept
+from nmr_ml.numeric.running_median import drop, put, words
+from nmr_ml.numeric.sorted_rows import upper_bound
 
 if TYPE_CHECKING:
     from nmr_ml.history.history import History
-    from nmr_ml.numeric.arrays import Floats, Ints, Objects
+    from nmr_ml.numeric.arrays import Bits, Ints, Objects
 
 
 #: Contract §1: an exertion is followed for at most 336 h.
@@ -57,46 +59,74 @@ class Episodes:
         return int(self.athlete.size)
 
 
-@kept
-def _next_loading(
-    athlete: Ints, clock_s: Ints, as_of_s: Ints,
-    offsets: Ints, started_s: Floats, ended_s: Ints, known_s: Ints, load_au: Floats,
-) -> Ints:  # fmt: skip
-    upcoming = np.full(athlete.size, NEVER_S)
-    flags_of = -1
-    complete = np.zeros(0, np.bool_)
-    for q in range(athlete.size):
-        first, last = offsets[athlete[q]], offsets[athlete[q] + 1]
-        if flags_of != athlete[q]:
-            complete = loading_flags(known_s, load_au, first, last, NEVER_S, LOADING_SHARE)
-            flags_of = athlete[q]
-        loading = complete
-        for i in range(first, last):
-            if ended_s[i] <= as_of_s[q] and known_s[i] > as_of_s[q]:
-                loading = loading_flags(known_s, load_au, first, last, as_of_s[q], LOADING_SHARE)
-                break
-        # To the right: a session of no length must not end its own follow-up.
-        later = np.searchsorted(ended_s[first:last], clock_s[q], side="right")
-        for i in range(first + later, last):
-            known = known_s[i] <= as_of_s[q]
-            if known and loading[i - first] and started_s[i] >= clock_s[q]:
-                upcoming[q] = np.int64(started_s[i])
-                break
-    return upcoming
-
-
 def next_loading_s(history: History, athlete: Ints, clock_s: Ints, as_of_s: Ints) -> Ints:
     """Return when each athlete's next loading session after `clock_s` starts, in s since 1970.
 
     Only sessions known at `as_of_s` are looked at; `NEVER_S` where there is none.
     """
-    sessions = history.sessions
-    return np.asarray(
-        _next_loading(
-            athlete, clock_s, as_of_s, sessions.offsets, sessions.columns["started_at"],
-            sessions.at_s, sessions.known_s, sessions.columns["session_load_au"],
-        )
-    )  # fmt: skip
+    order = np.lexsort((as_of_s, athlete))
+    return _next_loading(athlete, clock_s, as_of_s, order, loading_of(history))
+
+
+@kept
+def _next_loading(athlete: Ints, clock_s: Ints, as_of_s: Ints, order: Ints, s: Loading) -> Ints:
+    """Answer by athlete and rising `as_of_s`, so that each session becomes known once."""
+    upcoming, whose, known, loads_n = np.empty(athlete.size, np.int64), -1, 0, 0
+    bits = np.zeros(0, np.uint64)
+    for q in order:
+        first, last = s.offsets[athlete[q]], s.offsets[athlete[q] + 1]
+        if athlete[q] != whose:
+            whose, known, loads_n = athlete[q], first, 0
+            bits = np.zeros(words(last - first), np.uint64)
+        while known < last and s.known_s[s.by_known[known]] <= as_of_s[q]:
+            rank = s.rank[s.by_known[known]]
+            if rank >= 0:
+                put(bits, rank)
+                loads_n += 1
+            known += 1
+        # To the right: a session of no length must not end its own follow-up.
+        begin = upper_bound(s.ended_s, first, last, clock_s[q])
+        if known == last:
+            upcoming[q] = _first_flagged(s, begin, last, clock_s[q])
+        else:
+            upcoming[q] = _first_loading(
+                s, first, begin, last, clock_s[q], as_of_s[q], bits, loads_n
+            )
+    return upcoming
+
+
+@inner
+def _first_flagged(s: Loading, begin: int, last: int, clock_s: int) -> int:
+    """Return when the first loading session begins that starts after `clock_s`; all are known."""
+    i = begin
+    while i < last and s.upcoming[i] < last:
+        i = s.upcoming[i]
+        if s.started_s[i] >= clock_s:
+            return int(s.started_s[i])
+        i += 1
+    return NEVER_S
+
+
+@inner
+def _first_loading(
+    s: Loading, first: int, begin: int, last: int, clock_s: int, as_of_s: int, known: Bits, n: int
+) -> int:
+    """Return the same where not all are known; `known` holds the `n` loads of those that are."""
+    bits, end = known.copy(), begin
+    while end < last and s.ended_s[end] <= as_of_s:
+        if s.known_s[end] <= as_of_s and s.rank[end] >= 0:
+            drop(bits, s.rank[end])
+            n -= 1
+        end += 1
+    for i in range(begin, end):
+        if s.known_s[i] > as_of_s:
+            continue
+        if s.started_s[i] >= clock_s and is_loading(s, i, first, bits, n):
+            return int(s.started_s[i])
+        if s.rank[i] >= 0:
+            put(bits, s.rank[i])
+            n += 1
+    return NEVER_S
 
 
 def find_episodes(history: History) -> Episodes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from nmr_ml.history.columns import cohort_columns
 from nmr_ml.history.local_time import NEVER_S, _local, midnights
 from nmr_ml.history.sleep_regularity import night_pairs
 from nmr_ml.numeric.compiled import inner, kept
+from nmr_ml.numeric.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,6 +76,8 @@ class History:
         The numbers of the athletes table, ``sex`` as a position in `SEXES`.
     timezone : str
         IANA name of the athletes' calendar; empty means UTC.
+    laid_out : Memo
+        Its sessions and tests as the kernels read them, by `loading_of` and `trials_of`.
     """
 
     athlete_ids: tuple[str, ...]
@@ -93,6 +96,7 @@ class History:
     event_grades: Objects
     test_names: tuple[str, ...]
     timezone: str
+    laid_out: Memo[Any] = field(default_factory=Memo, init=False, repr=False, compare=False)
 
 
 _NAMES = frozenset({"athlete_id", "team"})

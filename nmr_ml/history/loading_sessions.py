@@ -12,58 +12,21 @@ from nmr_ml.numeric.running_median import median, put, ranked, words
 from nmr_ml.numeric.sorted_rows import running_latest
 
 if TYPE_CHECKING:
-    from nmr_ml.history.history import History
-    from nmr_ml.numeric.arrays import Bools, Floats, Ints
+    from nmr_ml.history.history import History, Rows
+    from nmr_ml.numeric.arrays import Bits, Bools, Floats, Ints
 
 
 #: A loading session carries at least this share of the athlete's median session load so far.
 LOADING_SHARE = 0.5
 
 
-@kept
-def loading_flags(
-    known_s: Ints, load_au: Floats, first: int, last: int, as_of_s: int, share: float
-) -> Bools:
-    """Return for the sessions ``first:last`` of one athlete whether they count as loading.
-
-    Only sessions known at `as_of_s` are looked at; the others are not loading. The median is that
-    of the known loads of the *earlier* sessions. A session of unknown load counts as loading, and
-    so does one with no earlier load to compare with.
-
-    Parameters
-    ----------
-    known_s : int64 array, s
-    load_au : float64 array, arbitrary units (RPE x min); NaN is unknown
-    share : float
-        Share of the median that makes a session loading, `LOADING_SHARE` by default.
-    """
-    flags = np.zeros(last - first, dtype=np.bool_)
-    seen = np.empty(last - first, dtype=np.float64)  # sorted loads of the earlier sessions
-    n = 0
-    for i in range(first, last):
-        if known_s[i] > as_of_s:
-            continue
-        load = load_au[i]
-        if np.isnan(load) or n == 0:
-            flags[i - first] = True
-        else:
-            middle = 0.5 * (seen[(n - 1) // 2] + seen[n // 2])
-            flags[i - first] = load >= share * middle
-        if not np.isnan(load):
-            place = n
-            while place > 0 and seen[place - 1] > load:
-                seen[place] = seen[place - 1]
-                place -= 1
-            seen[place] = load
-            n += 1
-    return flags
-
-
 class Loading(NamedTuple):
     """The sessions as rest is judged by: all arrays but `offsets` have shape (n_sessions,).
 
-    `flags` are those with every session known, `latest_s` is the running maximum of `known_s`, and
-    `rank` and `ordered` rank the loads (`nmr_ml.numeric.running_median.Ranked`).
+    `flags` are those with every session known, and `upcoming` is the first flagged row from each
+    on, the athlete's end where there is none. `latest_s` is the running maximum of `known_s`.
+    `rank` and `ordered` rank the loads (`nmr_ml.numeric.running_median.Ranked`), and `by_known` has
+    each athlete's rows in the order in which they became known.
     """
 
     offsets: Ints
@@ -73,50 +36,79 @@ class Loading(NamedTuple):
     latest_s: Ints
     load_au: Floats
     flags: Bools
+    upcoming: Ints
     rank: Ints
     ordered: Floats
+    by_known: Ints
 
 
 def loading_of(history: History) -> Loading:
-    """Lay the sessions out for the kernels."""
-    rows = history.sessions
+    """Return the sessions of `history` as the kernels read them; laid out at the first call."""
+    laid_out: Loading = history.laid_out.get("sessions", lambda: _laid_out(history.sessions))
+    return laid_out
+
+
+def _laid_out(rows: Rows) -> Loading:
+    owner = np.repeat(np.arange(rows.offsets.size - 1), np.diff(rows.offsets))
     return _loading(
         rows.offsets, rows.columns["started_at"], rows.at_s, rows.known_s,
-        rows.columns["session_load_au"],
+        rows.columns["session_load_au"], np.lexsort((rows.known_s, owner)),
     )  # fmt: skip
 
 
 @kept
 def _loading(
-    offsets: Ints, started_s: Floats, ended_s: Ints, known_s: Ints, load_au: Floats
+    offsets: Ints, started_s: Floats, ended_s: Ints, known_s: Ints, load_au: Floats, by_known: Ints
 ) -> Loading:
-    flags = np.empty(ended_s.size, np.bool_)
+    loads, n = ranked(offsets, load_au), ended_s.size
+    s = Loading(
+        offsets, started_s, ended_s, known_s, running_latest(offsets, known_s), load_au,
+        np.empty(n, np.bool_), np.empty(n, np.int64), loads.rank, loads.ordered, by_known,
+    )  # fmt: skip
     for a in range(offsets.size - 1):
         first, last = offsets[a], offsets[a + 1]
-        flags[first:last] = loading_flags(known_s, load_au, first, last, NEVER_S, LOADING_SHARE)
-    latest_s, loads = running_latest(offsets, known_s), ranked(offsets, load_au)
-    return Loading(
-        offsets, started_s, ended_s, known_s, latest_s, load_au, flags, loads.rank, loads.ordered
-    )
+        s.flags[first:last] = loading_flags(s, first, first, last, last - first, NEVER_S)
+        upcoming = last
+        for i in range(last - 1, first - 1, -1):
+            upcoming = i if s.flags[i] else upcoming
+            s.upcoming[i] = upcoming
+    return s
 
 
 @inner
-def late_flags(s: Loading, first: int, pending: int, end: int, rows_n: int, as_of_s: int) -> Bools:
-    """Return what `loading_flags` returns for ``pending:end`` of an athlete's `rows_n` sessions.
+def loading_flags(
+    s: Loading, first: int, pending: int, end: int, rows_n: int, as_of_s: int
+) -> Bools:
+    """Return for the sessions ``pending:end`` of an athlete whether they count as loading.
 
-    Row `pending` is the first that was not known: flags depend on earlier sessions only, so those
-    before it are as with every session known.
+    Only sessions known at `as_of_s` are looked at; the others are not loading. The median is that
+    of the known loads of the *earlier* sessions. A session of unknown load counts as loading, and
+    so does one with no earlier load to compare with.
+
+    Parameters
+    ----------
+    s : Loading
+        Its `flags` are not read.
+    first, rows_n : int
+        The athlete's first row and number of rows.
+    pending : int
+        Every session before it is known.
     """
     flags, bits, n = np.zeros(end - pending, np.bool_), np.zeros(words(rows_n), np.uint64), 0
     for i in range(first, end):
         if i >= pending:
             if s.known_s[i] > as_of_s:
                 continue
-            flags[i - pending] = s.rank[i] < 0 or n == 0
-            if not flags[i - pending]:
-                middle = median(bits, n, first, s.ordered)
-                flags[i - pending] = s.load_au[i] >= LOADING_SHARE * middle
+            flags[i - pending] = is_loading(s, i, first, bits, n)
         if s.rank[i] >= 0:
             put(bits, s.rank[i])
             n += 1
     return flags
+
+
+@inner
+def is_loading(s: Loading, i: int, first: int, bits: Bits, n: int) -> bool:
+    """Return whether session `i` is loading, compared with the `n` loads in `bits`."""
+    if s.rank[i] < 0 or n == 0:
+        return True
+    return bool(s.load_au[i] >= LOADING_SHARE * median(bits, n, first, s.ordered))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.history.loading_sessions import Loading, late_flags, loading_of
+from nmr_ml.history.loading_sessions import Loading, loading_flags, loading_of
 from nmr_ml.history.local_time import DAY_S, NEVER_S, local_seconds
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import grouped, upper_bound, upper_bound_near
@@ -121,8 +121,22 @@ class Trials(NamedTuple):
     link: Ints
 
 
-def trials_of(history: History, sessions: Loading, specs: Mapping[str, TestSpec]) -> Trials:
-    """Lay the tests out for the kernels."""
+def trials_of(history: History, specs: Mapping[str, TestSpec]) -> Trials:
+    """Return the tests of `history` as the kernels read them; laid out at the first call.
+
+    Parameters
+    ----------
+    specs : mapping of str to TestSpec
+        Not to be changed afterwards.
+    """
+    # `specs` is kept beside what was made with it, so that its identity stays its own.
+    kept_for = ("tests", id(specs))
+    laid_out: Trials = history.laid_out.get(kept_for, lambda: (specs, _laid_out(history, specs)))[1]
+    return laid_out
+
+
+def _laid_out(history: History, specs: Mapping[str, TestSpec]) -> Trials:
+    sessions = loading_of(history)
     rows, columns, codes = history.tests, history.tests.columns, max(len(history.test_names), 1)
     code = np.where(np.isnan(columns["test"]), -1.0, columns["test"]).astype(np.int64)
     in_pct = np.array([specs[name].scale == "pct" for name in history.test_names] or [False])
@@ -239,7 +253,7 @@ def rested_baseline(
         gap_s, since_s = t.gap_s[i], t.since_s[i]
         if t.at_s[i] > sure_s:
             if late.size == 0:
-                late = late_flags(s, first, pending, end, rows_n, as_of_s)
+                late = loading_flags(s, first, pending, end, rows_n, as_of_s)
             over = upper_bound(s.ended_s, first, end, t.at_s[i] + LONGEST_SESSION_S)
             since_s = since_loading(s, t.at_s[i], first, over, pending, late)
             gap_s = gap_s if t.declared[i] == 1.0 else since_s
@@ -292,10 +306,9 @@ def rested_baselines(
     history: History, queries: Queries, specs: Mapping[str, TestSpec]
 ) -> Baselines:
     """Return each query's baseline from the tests known at its `as_of`."""
-    sessions = loading_of(history)
     return Baselines(
         *_baselines(
-            trials_of(history, sessions, specs), sessions, REST_OF, queries.component,
+            trials_of(history, specs), loading_of(history), REST_OF, queries.component,
             queries.athlete, queries.test, queries.clock_start_s, queries.as_of_s,
         )
     )  # fmt: skip

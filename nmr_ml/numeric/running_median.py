@@ -61,6 +61,12 @@ def put(bits: Bits, rank: int) -> None:
 
 
 @kept
+def drop(bits: Bits, rank: int) -> None:
+    """Take `rank`, which is in it, out of a set."""
+    bits[rank >> 6] &= ~(_ONE << np.uint64(rank & 63))
+
+
+@kept
 def ones(word: int) -> int:
     """Return the number of bits that are set (the usual sideways addition)."""
     x = np.uint64(word)

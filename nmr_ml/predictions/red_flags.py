@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from nmr_ml.cohort.tables import ANALYTES, SEXES, SPECIMENS
+from nmr_ml.history.local_time import DAY_S, NEVER_S, local_seconds
+from nmr_ml.numeric.compiled import kept
+from nmr_ml.numeric.sorted_rows import running_latest, upper_bound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nmr_ml.history.history import History
     from nmr_ml.numeric.arrays import Bools, Ints
-
-    #: Athlete, time drawn and time known of some samples.
-    Samples = tuple[Ints, Ints, Ints]
 
 BLOOD = ("serum", "plasma", "capillary")
 # Thresholds: domain knowledge as stated for wellness use (refer, do not alarm). CK: 10,000 U/L;
@@ -24,9 +25,29 @@ CRP_MG_L = 10.0
 CRP_LASTING_S = 72 * 3600
 TESTOSTERONE_NMOL_L = 8.0
 MORNING_H = (5, 11)
+HALF_DAY_S = 43_200
 #: How long a flag stands after the sample that raised it.
 STANDS_S = 7 * 86_400
 TESTOSTERONE_STANDS_S = 90 * 86_400
+
+
+class Samples(NamedTuple):
+    """Athlete, time drawn and time known of some samples, sorted by athlete and time drawn."""
+
+    owner: Ints
+    at_s: Ints
+    known_s: Ints
+
+
+class Flags(NamedTuple):
+    """Flags by athlete and the moment each is known: shape (n_flags,), `offsets` (n_athletes + 1,).
+
+    `until_s` is the latest end of those up to each: what stands at a moment is known by then.
+    """
+
+    offsets: Ints
+    from_s: Ints
+    until_s: Ints
 
 
 def red_flagged(history: History, athlete: Ints, as_of_s: Ints) -> Bools:
@@ -36,14 +57,20 @@ def red_flagged(history: History, athlete: Ints, as_of_s: Ints) -> Bools:
     ----------
     athlete, as_of_s : int64 arrays, shape (n,)
     """
-    flagged = np.zeros(athlete.size, dtype=bool)
-    for owner, from_s, until_s in _flags(history):
-        flagged |= (athlete == owner) & (as_of_s >= from_s) & (as_of_s <= until_s)
+    return _stands(_flags(history), athlete, as_of_s)
+
+
+@kept
+def _stands(flags: Flags, athlete: Ints, as_of_s: Ints) -> Bools:
+    flagged = np.zeros(athlete.size, np.bool_)
+    for q in range(athlete.size):
+        first, last = flags.offsets[athlete[q]], flags.offsets[athlete[q] + 1]
+        told = upper_bound(flags.from_s, first, last, as_of_s[q])
+        flagged[q] = told > first and flags.until_s[told - 1] >= as_of_s[q]
     return flagged
 
 
-def _flags(history: History) -> list[tuple[int, int, int]]:
-    """Return (athlete, known from, stands until) of every flag."""
+def _flags(history: History) -> Flags:
     labs = history.labs
     value, analyte = labs.columns["value"], labs.columns["analyte"]
     owner = np.repeat(np.arange(labs.offsets.size - 1), np.diff(labs.offsets))
@@ -51,43 +78,53 @@ def _flags(history: History) -> list[tuple[int, int, int]]:
 
     def rows(name: str, telling: Bools) -> Samples:
         picked = blood & (analyte == ANALYTES.index(name)) & telling
-        return owner[picked], labs.at_s[picked], labs.known_s[picked]
+        return Samples(owner[picked], labs.at_s[picked], labs.known_s[picked])
 
     man = (history.person["sex"] == SEXES.index("male"))[owner]
-    hour = _local_hour(labs.at_s, history.timezone)
+    hour = local_seconds(labs.at_s, history.timezone) % DAY_S // 3600
     morning = man & (hour >= MORNING_H[0]) & (hour <= MORNING_H[1])
-    two_mornings = (43_200, TESTOSTERONE_STANDS_S)
-    return [
-        *_single(rows("ck", value > CK_U_L)),
-        *_repeated(rows("crp", value > CRP_MG_L), (CRP_LASTING_S, 2 * STANDS_S), STANDS_S),
-        *_repeated(
-            rows("testosterone", morning & (value < TESTOSTERONE_NMOL_L)),
-            two_mornings,
-            TESTOSTERONE_STANDS_S,
-        ),
-    ]
+    ck, crp = rows("ck", value > CK_U_L), rows("crp", value > CRP_MG_L)
+    low = rows("testosterone", morning & (value < TESTOSTERONE_NMOL_L))
+    return _by_athlete(
+        [
+            (ck, ck.known_s, STANDS_S),
+            (crp, _both_known(crp, CRP_LASTING_S, 2 * STANDS_S), STANDS_S),
+            (low, _both_known(low, HALF_DAY_S, TESTOSTERONE_STANDS_S), TESTOSTERONE_STANDS_S),
+        ],
+        labs.offsets.size - 1,
+    )
 
 
-def _single(samples: Samples) -> list[tuple[int, int, int]]:
-    """Return a flag for every sample."""
-    return [(int(a), int(known), int(at) + STANDS_S) for a, at, known in zip(*samples, strict=True)]
+@kept
+def _both_known(samples: Samples, least_s: int, most_s: int) -> Ints:
+    """Return when each sample and an earlier one, `least_s` to `most_s` before it, are both known.
+
+    `NEVER_S` where there is no earlier one.
+    """
+    owner, at_s, known_s = samples.owner, samples.at_s, samples.known_s
+    both, first, end = np.full(at_s.size, NEVER_S), 0, 0
+    # Of the rows first:end those that no later one was known before: the first is the least.
+    line, head, tail = np.empty(at_s.size, np.int64), 0, 0
+    for i in range(at_s.size):
+        while end < i and (owner[end] != owner[i] or at_s[i] - at_s[end] >= least_s):
+            while tail > head and known_s[line[tail - 1]] >= known_s[end]:
+                tail -= 1
+            line[tail] = end
+            tail, end = tail + 1, end + 1
+        while first < end and (owner[first] != owner[i] or at_s[i] - at_s[first] > most_s):
+            first += 1
+        while head < tail and line[head] < first:
+            head += 1
+        if head < tail:
+            both[i] = max(known_s[i], known_s[line[head]])
+    return both
 
 
-def _repeated(
-    samples: Samples, apart_s: tuple[int, int], stands_s: int
-) -> list[tuple[int, int, int]]:
-    """Return a flag for every sample with an earlier one of the athlete `apart_s` before it."""
-    owner, at, known = samples
-    flags = []
-    for i in range(owner.size):
-        gap = at[i] - at
-        earlier = (owner == owner[i]) & (gap >= apart_s[0]) & (gap <= apart_s[1])
-        if earlier.any():
-            both = max(int(known[i]), int(known[earlier].min()))
-            flags.append((int(owner[i]), both, int(at[i]) + stands_s))
-    return flags
-
-
-def _local_hour(at_s: Ints, timezone: str) -> Ints:
-    utc = pd.DatetimeIndex(at_s.astype("datetime64[s]"), tz="UTC")
-    return np.asarray(utc.tz_convert(timezone or "UTC").hour, np.int64)
+def _by_athlete(raised: Sequence[tuple[Samples, Ints, int]], athletes_n: int) -> Flags:
+    """Return flags from samples, when each was known, and how long a flag stands after it."""
+    owner = np.concatenate([samples.owner for samples, _, _ in raised])
+    from_s = np.concatenate([known_s for _, known_s, _ in raised])
+    until_s = np.concatenate([samples.at_s + stands_s for samples, _, stands_s in raised])
+    order = np.lexsort((from_s, owner))
+    offsets = np.searchsorted(owner[order], np.arange(athletes_n + 1))
+    return Flags(offsets, from_s[order], running_latest(offsets, until_s[order]))

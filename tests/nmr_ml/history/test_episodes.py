@@ -4,13 +4,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nmr_ml.history.episodes import find_episodes, next_loading_s
 from nmr_ml.history.local_time import NEVER_S
-from tests.support.small_cohorts import at, at_s, history_of, session, small_cohort
+from tests.support.plain_rules import loading_rule
+from tests.support.small_cohorts import START_S, at, at_s, history_of, session, small_cohort
 
 if TYPE_CHECKING:
     from nmr_ml.history.episodes import Episodes
+    from nmr_ml.history.history import History
 
 
 def episodes_of(*rows: dict[str, object], **tables: object) -> Episodes:
@@ -104,3 +108,36 @@ def test_athletes_do_not_end_each_others_follow_up() -> None:
     found = episodes_of(session(0, athlete="a"), session(20, athlete="b"))
     assert found.next_loading_s.tolist() == [NEVER_S, NEVER_S]
     assert found.athlete.tolist() == [0, 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_next_loading_session_agrees_with_the_rule(seed: int) -> None:
+    """Whatever became known when, and in whatever order it is asked."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        session(
+            float(ends_h),
+            rng.choice([np.nan, 100.0, 199.0, 200.0, 400.0, 900.0]),
+            athlete=athlete,
+            hours=rng.choice([0.0, 1.5, 30.0]),
+            known_h=float(ends_h + rng.choice([0, 0, 10, 300])),
+        )
+        for athlete in "ab"
+        for ends_h in rng.choice(240, 12, replace=False)
+    ]
+    history = history_of(small_cohort(rows))
+    athlete = rng.integers(0, 2, 40)
+    clock_s = START_S + 3600 * rng.integers(0, 240, 40)
+    as_of_s = np.where(rng.random(40) < 0.3, NEVER_S, clock_s + 3600 * rng.integers(-50, 400, 40))
+    expected = [_plain(history, *asked) for asked in zip(athlete, clock_s, as_of_s, strict=True)]
+    assert next_loading_s(history, athlete, clock_s, as_of_s).tolist() == expected
+
+
+def _plain(history: History, athlete: int, clock_s: int, as_of_s: int) -> int:
+    rows = history.sessions
+    own = slice(*rows.offsets[athlete : athlete + 2])
+    started = rows.columns["started_at"][own]
+    flags = loading_rule(rows.known_s[own], rows.columns["session_load_au"][own], int(as_of_s))
+    later = flags & (rows.at_s[own] > clock_s) & (started >= clock_s)
+    return int(started[later][0]) if later.any() else NEVER_S

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nmr_ml.history.loading_sessions import LOADING_SHARE, loading_flags
 from nmr_ml.history.queries import Queries
 from nmr_ml.history.rested_baseline import (
     REST_S,
@@ -19,6 +18,7 @@ from nmr_ml.history.rested_baseline import (
 )
 from nmr_ml.recovery_tests import COMPONENTS, shipped_testspecs
 from tests.support.feature_cohorts import cohort, history_of, random_cohort, random_queries
+from tests.support.plain_rules import loading_rule
 
 if TYPE_CHECKING:
     from nmr_ml.history.history import History
@@ -170,10 +170,8 @@ def _plain(history: History, queries: Queries, q: int) -> list[float]:
         return []
     sessions, tests = history.sessions, history.tests
     own = slice(*sessions.offsets[queries.athlete[q] :][:2])
-    flags = loading_flags(
-        sessions.known_s, sessions.columns["session_load_au"], own.start, own.stop,
-        int(queries.as_of_s[q]), LOADING_SHARE,
-    )  # fmt: skip
+    loads = sessions.columns["session_load_au"][own]
+    flags = loading_rule(sessions.known_s[own], loads, int(queries.as_of_s[q]))
     started = sessions.columns["started_at"][own][flags]
     ended = sessions.at_s[own][flags]
     rest_s = REST_S[COMPONENTS[queries.component[q]]]

@@ -3,7 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nmr_ml.predictions.red_flags import red_flagged
 from tests.support.small_cohorts import at, at_s, history_of, person, session, small_cohort
@@ -83,3 +86,44 @@ def test_the_morning_is_the_athletes_own() -> None:
         for zone in ("UTC", "Pacific/Auckland")
     }
     assert found == {"UTC": False, "Pacific/Auckland": True}
+
+
+SAMPLES = (("ck", 20_000.0), ("ck", 100.0), ("crp", 11.0), ("crp", 5.0), ("testosterone", 7.0))
+
+
+def random_lab(rng: np.random.Generator, hour: float) -> dict[str, Any]:
+    analyte, value = SAMPLES[rng.integers(len(SAMPLES))]
+    return lab(hour, value, analyte, known_h=hour + rng.choice([0, 0, 60, 900]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_agrees_with_the_rules_read_sample_by_sample(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labs = [random_lab(rng, float(hour)) for hour in rng.choice(60 * 24, 40, replace=False)]
+    hours = rng.integers(0, 200 * 24, 60).astype(float).tolist()
+    assert flags(labs, hours) == [_plain(labs, at(hour)) for hour in hours]
+
+
+def _plain(labs: list[dict[str, Any]], as_of: pd.Timestamp) -> bool:
+    """Return whether a flag stands, by the thresholds of `nmr_ml.predictions.red_flags`."""
+    known = [one for one in labs if one["known_at"] <= as_of]
+
+    def stands(days: float, drawn_at: pd.Timestamp) -> bool:
+        return bool(as_of - drawn_at <= pd.Timedelta(days=days))
+
+    def lasting(samples: list[dict[str, Any]], least_h: float, most_d: float) -> list[pd.Timestamp]:
+        drawn = [one["drawn_at"] for one in samples]
+        least, most = pd.Timedelta(hours=least_h), pd.Timedelta(days=most_d)
+        return [late for late in drawn if any(least <= late - early <= most for early in drawn)]
+
+    ck = [one["drawn_at"] for one in known if one["analyte"] == "ck" and one["value"] > 10_000]
+    crp = [one for one in known if one["analyte"] == "crp" and one["value"] > 10]
+    low = [
+        one for one in known if one["analyte"] == "testosterone" and 5 <= one["drawn_at"].hour <= 11
+    ]
+    return (
+        any(stands(7, drawn) for drawn in ck)
+        or any(stands(7, drawn) for drawn in lasting(crp, 72, 14))
+        or any(stands(90, drawn) for drawn in lasting(low, 12, 90))
+    )
