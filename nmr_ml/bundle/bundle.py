@@ -17,9 +17,9 @@ from nmr_ml.models.component.calibration import Calibration
 from nmr_ml.models.component.clearance import Clearance
 from nmr_ml.models.component.model import ComponentModel
 from nmr_ml.models.component.offsets import OffsetPrior
-from nmr_ml.models.curve.read_off import ReadOffCache
 from nmr_ml.models.curve.store import read_curve, write_curve
 from nmr_ml.models.readings.model import ReadingModel
+from nmr_ml.numeric.memo import Memo
 from nmr_ml.recovery_tests import AVAILABILITY, COMPONENTS, TestSpec
 from nmr_ml.runtime.home import writing_folder
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from nmr_ml.models.curve.read_off import ReadOff
     from nmr_ml.numeric.arrays import Floats
     from nmr_ml.recovery_tests import Component
 
@@ -65,8 +66,8 @@ class Bundle:
         SHA-256 over the manifest: the identity of the content.
     version : str
         The registry's number, or ``sha-`` and the start of `digest` for a folder.
-    tables : ReadOffCache
-        What was tabulated for a δ is kept for the next prediction.
+    tables : Memo of ReadOff
+        What was tabulated for a component, δ and hours is kept for the next prediction.
     """
 
     components: Mapping[str, ComponentModel]
@@ -78,7 +79,7 @@ class Bundle:
     readings: Mapping[str, ReadingModel] = field(default_factory=dict)
     digest: str = ""
     version: str = ""
-    tables: ReadOffCache = field(default_factory=ReadOffCache, repr=False, compare=False)
+    tables: Memo[ReadOff] = field(default_factory=Memo, repr=False, compare=False)
 
     @property
     def model_name(self) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: From this many labelled episodes on, more do not raise the tier.
 SOLID_N = 5
+#: The tiers: no labelled episode, 1 to 4, 5 and more.
+CONFIDENCE = ("cold_start", "building", "solid")
 
 
 @kept
@@ -63,5 +65,5 @@ def labelled_before(history: History, queries: Queries, baselines: Baselines) ->
 
 def tier(labelled: Ints) -> Objects:
     """Return cold_start (0), building (1-4) or solid (5 and more)."""
-    names = np.array(["cold_start", "building", "solid"], dtype=object)
+    names = np.array(CONFIDENCE, dtype=object)
     return names[np.digitize(labelled, [1, SOLID_N])]

@@ -28,7 +28,18 @@ _MESSAGES = {
 }
 
 
-def _warnings(frame: pd.DataFrame, *, hidden: bool, unchecked: bool) -> tuple[Warned, ...]:
+def warnings_of(frame: pd.DataFrame, *, hidden: bool, unchecked: bool) -> tuple[Warned, ...]:
+    """Return what a reader of the predictions `frame` has to know.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With the columns of `nmr_ml.predictions.columns.ANSWER_COLUMNS`.
+    hidden : bool
+        Whether values of an athlete who may be under 18 were left out.
+    unchecked : bool
+        Whether an interval was not checked on athletes like this one.
+    """
     ok = frame["status"] == "ok"
     applies = {
         Notice.NOT_MEDICAL: True,

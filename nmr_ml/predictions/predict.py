@@ -19,12 +19,22 @@ from nmr_ml.history.queries import at_landmarks, at_moment, expand, of_episode
 from nmr_ml.labels.followed_tests import followed_tests
 from nmr_ml.models.component.known_offsets import known_offsets
 from nmr_ml.models.component.model import answer, clearance_hours, drivers, prior_of
-from nmr_ml.models.curve.read_off import CURVE_H
+from nmr_ml.models.curve.read_off import CURVE_H, read_off
 from nmr_ml.predictions.abstentions import abstentions
 from nmr_ml.predictions.availability import Asked, ends_known, fill_absences, too_few
-from nmr_ml.predictions.columns import CLEARANCE, COLUMNS, DEFICIT_H, NUMBERS, P_H, _utc, identity
+from nmr_ml.predictions.columns import (
+    CLEARANCE,
+    COLUMNS,
+    DEFICIT_COLUMNS,
+    DEFICIT_H,
+    NUMBERS,
+    P_COLUMNS,
+    P_H,
+    identity,
+    utc_times,
+)
 from nmr_ml.predictions.confidence import labelled_before, tier
-from nmr_ml.predictions.notices import _warnings
+from nmr_ml.predictions.notices import warnings_of
 from nmr_ml.reasons import Abstain
 from nmr_ml.recovery_tests import COMPONENTS
 
@@ -124,7 +134,7 @@ def predict_history(bundle: Bundle, history: History, options: Options) -> Predi
     unchecked = bool((~columns["calibrated"] & (frame["status"] == "ok")).any())
     hidden = bool((may_be_minor(history, queries) & _labs_known(history, queries)).any())
     unknown = frame.loc[frame["reason"] == Abstain.TOO_LITTLE_DATA.value, "kind"]
-    warnings = _warnings(frame, hidden=hidden, unchecked=unchecked) + too_few(
+    warnings = warnings_of(frame, hidden=hidden, unchecked=unchecked) + too_few(
         bundle.availability, set(unknown)
     )
     return Predictions(frame, list(curves), warnings, superseded)
@@ -215,7 +225,9 @@ def _fill(columns: dict[str, Any], rows: Ints, case: _Case, model: ComponentMode
     bundle, queries, options = case.bundle, case.queries, case.options
     delta = _delta(bundle.specs[model.index_test].delta, model.component, options)
     hours = CURVE_H if options.curves else DEFICIT_H
-    table = bundle.tables.get(model.component, model.grid, delta, hours)
+    table = bundle.tables.get(
+        (model.component, delta, hours), lambda: read_off(model.grid, delta, hours)
+    )
     since_h = (queries.as_of_s[rows] - queries.clock_start_s[rows]) / 3600.0
     at_h = np.column_stack([since_h, np.tile([*P_H, *hours], (rows.size, 1))])
     prior = case.prior(model, rows)
@@ -229,10 +241,10 @@ def _fill(columns: dict[str, Any], rows: Ints, case: _Case, model: ComponentMode
     columns["upper_unbounded"][rows] = np.isinf(found.recovery[:, 2])
     columns["remaining_h"][rows] = np.maximum(median - since_h, 0.0)
     columns["extrapolated"][rows] = median > model.follow_up_h
-    for i, name in enumerate(("p_now", *(f"p_{h:.0f}h" for h in P_H))):
+    for i, name in enumerate(("p_now", *P_COLUMNS)):
         columns[name][rows] = found.probability[:, i]
-    for h in DEFICIT_H:
-        columns[f"deficit_{h:.0f}h"][rows] = found.deficit[:, hours.index(h), 1]
+    for name, h in zip(DEFICIT_COLUMNS, DEFICIT_H, strict=True):
+        columns[name][rows] = found.deficit[:, hours.index(h), 1]
     for k, row in enumerate(rows):
         if options.curves:
             columns["curve"][row] = _curve(found, k, 1 + len(P_H))
@@ -272,7 +284,7 @@ def _drivers(
 def _recovered_at(clock_start_s: Ints, hours: Floats) -> pd.Series[pd.Timestamp]:
     known = hours <= LATEST_H
     at = clock_start_s + np.round(np.where(known, hours, 0.0) * 3600).astype(np.int64)
-    return _utc(at).where(pd.Series(known))
+    return utc_times(at).where(pd.Series(known))
 
 
 def _limiting(queries: Queries, hours: Floats) -> Bools:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: From the evening after a session to the next morning.
 NEXT_MORNING_H = 14.0
-COLUMNS = (
+READING_COLUMNS = (
     "athlete_id", "episode_id", "component", "index_test", "clock_start", "as_of", "at", "status",
     "reason", "reading", "lower", "upper", "interval_level", "unit", "extrapolated",
     "model_name", "model_version", "contract_hash",
@@ -53,7 +53,7 @@ def predict_readings(
 
     Returns
     -------
-    DataFrame with `COLUMNS`
+    DataFrame with `READING_COLUMNS`
         ``reading`` is the median, ``lower`` and ``upper`` bound the interval of the nominal
         ``interval_level``, all in ``unit``; null where ``status`` is abstained: ``too_little_data``
         where no test of the kind is known.
@@ -99,7 +99,7 @@ def predict_readings(
     columns["at"] = pd.to_datetime(at_s, unit="s", utc=True).as_unit("us")
     columns["reason"] = reasons
     columns["status"] = np.where([r is None for r in reasons], "ok", "abstained").astype(object)
-    return pd.DataFrame({name: columns[name] for name in COLUMNS})
+    return pd.DataFrame({name: columns[name] for name in READING_COLUMNS})
 
 
 def _readings(

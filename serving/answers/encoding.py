@@ -8,70 +8,41 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from nmr_ml.predictions.columns import CLEARANCE
+from nmr_ml.predictions.columns import (
+    ANSWER_COLUMNS,
+    CLEARANCE,
+    CLEARANCE_COLUMN,
+    CURVE_COLUMN,
+    DRIVER_FIELDS,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
+    from nmr_ml.predictions.columns import AnswerColumn
     from nmr_ml.predictions.predict import Predictions
 
 _TIME = pa.timestamp("us", tz="UTC")
-_DRIVER = pa.struct(
-    {
-        "group": pa.string(),
-        "feature": pa.string(),
-        "value": pa.float64(),
-        "ratio": pa.float64(),
-    }
-)
 
+
+def _fields(columns: Iterable[AnswerColumn]) -> list[pa.Field]:
+    return [pa.field(column.name, _KINDS[column.kind]) for column in columns]
+
+
+_KINDS: dict[str, pa.DataType] = {
+    "text": pa.string(), "time": _TIME, "number": pa.float64(), "flag": pa.bool_(),
+}  # fmt: skip
+_KINDS["drivers"] = pa.list_(pa.struct(_fields(DRIVER_FIELDS)))
 #: The types of the columns, stated so that a part with nothing but abstentions has the same ones.
-SCHEMA = pa.schema(
-    {
-        "athlete_id": pa.string(),
-        "episode_id": pa.string(),
-        "kind": pa.string(),
-        "component": pa.string(),
-        "index_test": pa.string(),
-        "clock_start": _TIME,
-        "as_of": _TIME,
-        "status": pa.string(),
-        "reason": pa.string(),
-        "recovery_h": pa.float64(),
-        "lower_h": pa.float64(),
-        "upper_h": pa.float64(),
-        "interval_level": pa.float64(),
-        "upper_unbounded": pa.bool_(),
-        "remaining_h": pa.float64(),
-        "recovered_at": _TIME,
-        "p_now": pa.float64(),
-        "p_24h": pa.float64(),
-        "p_48h": pa.float64(),
-        "p_72h": pa.float64(),
-        "p_96h": pa.float64(),
-        "deficit_24h": pa.float64(),
-        "deficit_48h": pa.float64(),
-        "deficit_72h": pa.float64(),
-        "delta": pa.float64(),
-        "delta_unit": pa.string(),
-        "limiting": pa.bool_(),
-        "extrapolated": pa.bool_(),
-        "out_of_distribution": pa.bool_(),
-        "evidence": pa.string(),
-        "confidence": pa.string(),
-        "completeness": pa.float64(),
-        "drivers": pa.list_(_DRIVER),
-        "model_name": pa.string(),
-        "model_version": pa.string(),
-        "contract_hash": pa.string(),
-    }
-)
+SCHEMA = pa.schema(_fields(ANSWER_COLUMNS))
 
 
 def table(frame: pd.DataFrame) -> pa.Table:
     """Return predictions as an Arrow table: NaN and NaT are null, +inf stays."""
     asked = CLEARANCE in frame
-    schema = SCHEMA.append(pa.field(CLEARANCE, pa.float64())) if asked else SCHEMA
+    schema = pa.schema(_fields((*ANSWER_COLUMNS, CLEARANCE_COLUMN))) if asked else SCHEMA
     arrays = [_array(frame[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -88,7 +59,7 @@ def rows(predictions: Predictions) -> list[dict[str, Any]]:
     """Return predictions as JSON-safe objects with their curves: +inf is null, times ISO-8601."""
     records = table(predictions.frame).to_pylist()
     return [
-        {name: _safe(value) for name, value in {**record, "curve": curve}.items()}
+        {name: _safe(value) for name, value in {**record, CURVE_COLUMN.name: curve}.items()}
         for record, curve in zip(records, predictions.curves, strict=True)
     ]
 

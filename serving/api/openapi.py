@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from fastapi.openapi.utils import get_openapi
 
-from serving.answers.encoding import SCHEMA
+from nmr_ml.predictions.columns import (
+    ANSWER_COLUMNS,
+    CLEARANCE_COLUMN,
+    CURVE_COLUMN,
+    CURVE_FIELDS,
+    DRIVER_FIELDS,
+)
 from serving.requests import problems
 from serving.requests.schema import PredictRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI
+
+    from nmr_ml.predictions.columns import AnswerColumn
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -44,29 +53,45 @@ def _response(model: str, media_type: str = "application/json") -> dict[str, Any
 
 
 def _answer_schemas() -> dict[str, Any]:
-    point = pa.struct(
-        {name: pa.float64() for name in ("h", "p", "deficit", "deficit_lower", "deficit_upper")}
-    )
-    prediction = pa.struct([*SCHEMA, pa.field("curve", pa.list_(point))])
-    warning = pa.struct({name: pa.string() for name in ("code", "message", "pointer")})
-    fault = pa.struct({name: pa.string() for name in ("pointer", "code", "detail")})
-    model = pa.struct({name: pa.string() for name in ("name", "version", "contract_hash")})
-    answer = {"predictions": pa.list_(prediction), "model": model, "warnings": pa.list_(warning)}
-    problem = {
-        **{name: pa.string() for name in ("type", "title", "code", "detail")},
-        "status": pa.int64(),
-        "errors": pa.list_(fault),
+    warning = _object({name: _text() for name in ("code", "message", "pointer")})
+    fault = _object({name: _text() for name in ("pointer", "code", "detail")})
+    prediction = {c.name: _column(c) for c in (*ANSWER_COLUMNS, CLEARANCE_COLUMN, CURVE_COLUMN)}
+    answer = {
+        "predictions": _list(_object(prediction)),
+        "model": _object({name: _text() for name in ("name", "version", "contract_hash")}),
+        "warnings": _list(warning),
     }
-    return {"Answer": _schema(pa.struct(answer)), "Problem": _schema(pa.struct(problem))}
+    problem = {name: _text() for name in ("type", "title", "code", "detail")}
+    numbered = {**problem, "status": {"type": "integer"}, "errors": _list(fault)}
+    return {"Answer": _object(answer), "Problem": _object(numbered)}
 
 
-def _schema(kind: pa.DataType) -> dict[str, Any]:
-    if pa.types.is_struct(kind):
-        return {"type": "object", "properties": {part.name: _schema(part.type) for part in kind}}
-    if pa.types.is_list(kind):
-        return {"type": ["array", "null"], "items": _schema(kind.value_type)}
-    if pa.types.is_timestamp(kind):
-        return {"type": ["string", "null"], "format": "date-time"}
-    if pa.types.is_boolean(kind):
-        return {"type": ["boolean", "null"]}
-    return {"type": ["number" if pa.types.is_primitive(kind) else "string", "null"]}
+def _column(column: AnswerColumn) -> dict[str, Any]:
+    """Return the schema of a column; every one of them may be null."""
+    schema: dict[str, Any] = {"description": column.meaning}
+    match column.kind:
+        case "drivers" | "curve":
+            fields = DRIVER_FIELDS if column.kind == "drivers" else CURVE_FIELDS
+            items = _object({field.name: _column(field) for field in fields})
+            return {**schema, "type": ["array", "null"], "items": items}
+        case "text":
+            allowed = {"enum": [*column.words, None]} if column.words else {}
+            return {**schema, "type": ["string", "null"], **allowed}
+        case "time":
+            return {**schema, "type": ["string", "null"], "format": "date-time"}
+        case "flag":
+            return {**schema, "type": ["boolean", "null"]}
+        case "number":
+            return {**schema, "type": ["number", "null"]}
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+def _list(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _text() -> dict[str, Any]:
+    return {"type": "string"}

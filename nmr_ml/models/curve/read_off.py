@@ -83,28 +83,3 @@ def _log_left(grid: CurveGrid, at_h: tuple[float, ...]) -> Floats:
     shape = (len(at_h), grid.slow.size, grid.log_tau.size)
     with np.errstate(divide="ignore"):
         return np.log(np.array(left, np.float64).reshape(shape))
-
-
-class ReadOffCache:
-    """The tables made last: to make one costs more than a prediction from it.
-
-    Parameters
-    ----------
-    size : int
-        Tables kept; a default δ for each component needs four, a request may bring its own.
-    """
-
-    def __init__(self, size: int = 16) -> None:
-        self._size = size
-        self._tables: dict[tuple[str, float, tuple[float, ...]], ReadOff] = {}
-
-    def get(
-        self, component: str, grid: CurveGrid, delta: float, at_h: tuple[float, ...]
-    ) -> ReadOff:
-        """Return ``read_off(grid, delta, at_h)``, from before where it is still there."""
-        key = (component, delta, at_h)
-        if key not in self._tables:
-            while len(self._tables) >= self._size:
-                self._tables.pop(next(iter(self._tables)))
-            self._tables[key] = read_off(grid, delta, at_h)
-        return self._tables[key]

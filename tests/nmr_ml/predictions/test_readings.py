@@ -10,7 +10,7 @@ import pytest
 
 from nmr_ml.errors import UsageError
 from nmr_ml.predictions.options import Options
-from nmr_ml.predictions.readings import COLUMNS, predict_readings
+from nmr_ml.predictions.readings import READING_COLUMNS, predict_readings
 from tests.support.small_cohorts import at, measured, rested, session, small_cohort
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def everything(bundle: Bundle, sim_cohort: Cohort) -> pd.DataFrame:
 def test_each_session_component_and_moment_has_a_row(
     everything: pd.DataFrame, bundle: Bundle, sim_cohort: Cohort
 ) -> None:
-    assert tuple(everything.columns) == COLUMNS
+    assert tuple(everything.columns) == READING_COLUMNS
     assert not everything.duplicated(["episode_id", "component", "as_of"]).any()
     start = everything[everything["as_of"] == everything["clock_start"]]
     assert len(start) == len(sim_cohort["sessions"]) * len(bundle.components)
