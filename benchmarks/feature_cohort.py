@@ -10,6 +10,7 @@ import pandas as pd
 from nmr_ml.cohort.cohort import Cohort
 from nmr_ml.cohort.tables import MODALITIES, TABLES
 from nmr_ml.history.queries import Queries
+from nmr_ml.numeric.arrays import owners
 
 if TYPE_CHECKING:
     from nmr_ml.history.history import History
@@ -46,7 +47,7 @@ def synthetic(athletes: int, days: int, seed: int = 1) -> Cohort:
 def landmark_queries(history: History, test: int, landmarks_h: tuple[float, ...]) -> Queries:
     """Return one query for each session and landmark."""
     sessions = history.sessions
-    owner = np.repeat(np.arange(len(history.athlete_ids)), np.diff(sessions.offsets))
+    owner = owners(sessions.offsets)
     row = np.repeat(np.arange(len(sessions)), len(landmarks_h))
     clock = sessions.at_s[row]
     as_of = clock + np.tile(np.array(landmarks_h) * 3600, len(sessions)).astype(np.int64)

@@ -36,6 +36,7 @@ from benchmarks.rivals.problem import (
     strangers,
 )
 from benchmarks.rivals.scores import crps, difference, probability_until, scores
+from nmr_ml.numeric.arrays import owners
 from training.scoring.scores import brier
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def below_delta(cells: PopulationCells, side: Side, quantiles: Floats) -> Floats
     none, one = np.zeros((len(side), 1)), np.ones((len(side), 1))
     mass = np.diff(np.hstack([none, until, one]), axis=1)
     followed = side.data.followed
-    owner = np.repeat(np.arange(len(side)), np.diff(followed.offsets))
+    owner = owners(followed.offsets)
     by_cell = below_by_cell(cells, followed, side.data.modality)
     return np.asarray((by_cell * mass[owner]).sum(axis=1))
 

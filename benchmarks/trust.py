@@ -36,6 +36,7 @@ from benchmarks.rivals.scores import (
     quantiles_of_draws,
     scores,
 )
+from nmr_ml.numeric.arrays import owners
 from training.fitting.held_out import earlier_episodes
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def _gains(answers: dict[str, tuple[Floats, Floats]], side: Side) -> dict[str, A
 def with_morning_test(side: Side) -> tuple[Ints, Ints]:
     """Return the episodes that `morning_test` may look at, and their test."""
     followed = side.data.followed
-    owner = np.repeat(np.arange(len(side)), np.diff(followed.offsets))
+    owner = owners(followed.offsets)
     inside = (followed.hours >= MORNING_H[0]) & (followed.hours <= MORNING_H[1])
     first = np.full(len(side), -1)
     tests = np.flatnonzero(inside)[::-1]

@@ -15,6 +15,7 @@ import numpy as np
 from nmr_ml.cohort.tables import ANALYTES, SPECIMENS
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.features.measured import NIGHT_COLUMNS, SUMMED_COLUMNS
+from nmr_ml.numeric.arrays import owners
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,7 @@ def tables_of(history: History, queries: Queries) -> Tables:
 
 
 def _owner(offsets: np.ndarray) -> np.ndarray:
-    return np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
+    return owners(offsets)
 
 
 def _sessions(history: History) -> Arrays:

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.rivals.cells import PopulationCells, cell_weights, population_cells
 from nmr_ml.features.contract import feature_contract
+from nmr_ml.numeric.arrays import owners
 from nmr_ml.numeric.folds import athlete_folds
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def first_recovered(followed: Followed, delta: float) -> tuple[Floats, Floats]:
     at, which is what is wrong with it.
     """
     n = len(followed)
-    owner = np.repeat(np.arange(n), np.diff(followed.offsets))
+    owner = owners(followed.offsets)
     last = np.full(n, -1.0)
     np.maximum.at(last, owner, followed.hours)
     upper = np.full(n, np.inf)

@@ -12,6 +12,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from benchmarks.rivals.method import Answer, Columns, Training, middles, strongest
 from benchmarks.rivals.normal import warp
 from benchmarks.rivals.scores import quantiles_of_draws
+from nmr_ml.numeric.arrays import owners
 
 if TYPE_CHECKING:
     from benchmarks.rivals.problem import Side
@@ -30,7 +31,7 @@ DEPENDENT = 1e-6
 def fit(training: Training) -> Answer:
     """Fit deficits at test hours to features x exp(-t / tau), with random effects by athlete."""
     followed = training.side.data.followed
-    owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
+    owner = owners(followed.offsets)
     middle, _ = middles(*training.intervals())
     chosen = strongest(training.X, warp(middle), training.seed, FEATURES)
     columns = Columns.of(training.X, chosen)

@@ -9,6 +9,7 @@ import numpy as np
 
 from nmr_ml.history.loading_sessions import Loading, is_loading, loading_of
 from nmr_ml.history.local_time import NEVER_S
+from nmr_ml.numeric.arrays import RowWise, owners
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.running_median import drop, put, words
 from nmr_ml.numeric.sorted_rows import upper_bound
@@ -24,7 +25,7 @@ EXERTION = "exertion"
 
 
 @dataclass(frozen=True, slots=True)
-class Episodes:
+class Episodes(RowWise):
     """All episodes of a cohort, exertion first, each with the moment it stops being open.
 
     Parameters
@@ -53,10 +54,6 @@ class Episodes:
     known_s: Ints
     next_loading_s: Ints
     resolved_s: Ints
-
-    def __len__(self) -> int:
-        """Return the number of episodes."""
-        return int(self.athlete.size)
 
 
 def next_loading_s(history: History, athlete: Ints, clock_s: Ints, as_of_s: Ints) -> Ints:
@@ -159,4 +156,4 @@ def find_episodes(history: History) -> Episodes:
 
 
 def _owners(offsets: Ints) -> Ints:
-    return np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
+    return owners(offsets)

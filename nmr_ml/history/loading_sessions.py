@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nmr_ml.history.local_time import NEVER_S
+from nmr_ml.numeric.arrays import owners
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.running_median import median, put, ranked, words
 from nmr_ml.numeric.sorted_rows import running_latest
@@ -49,7 +50,7 @@ def loading_of(history: History) -> Loading:
 
 
 def _laid_out(rows: Rows) -> Loading:
-    owner = np.repeat(np.arange(rows.offsets.size - 1), np.diff(rows.offsets))
+    owner = owners(rows.offsets)
     return _loading(
         rows.offsets, rows.columns["started_at"], rows.at_s, rows.known_s,
         rows.columns["session_load_au"], np.lexsort((rows.known_s, owner)),

@@ -9,12 +9,11 @@ import numpy as np
 
 from nmr_ml.errors import DataError, UsageError
 from nmr_ml.history.episodes import EXERTION
+from nmr_ml.numeric.arrays import RowWise
 from nmr_ml.recovery_tests import COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from nmr_ml.history.episodes import Episodes
     from nmr_ml.history.history import History
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Queries:
+class Queries(RowWise):
     """One row per episode, component and `as_of`; all arrays have shape (n_queries,).
 
     Parameters
@@ -47,22 +46,6 @@ class Queries:
     test: Ints
     clock_start_s: Ints
     as_of_s: Ints
-
-    def __len__(self) -> int:
-        """Return the number of queries."""
-        return int(self.episode.size)
-
-    def take(self, rows: NDArray[np.intp]) -> Queries:
-        """Return the queries at `rows`, in that order."""
-        return Queries(
-            self.episode[rows],
-            self.component[rows],
-            self.athlete[rows],
-            self.session[rows],
-            self.test[rows],
-            self.clock_start_s[rows],
-            self.as_of_s[rows],
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ import numpy as np
 
 from nmr_ml.history.loading_sessions import Loading, loading_flags, loading_of
 from nmr_ml.history.local_time import DAY_S, NEVER_S, local_seconds
+from nmr_ml.numeric.arrays import RowWise
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import grouped, upper_bound, upper_bound_near
 from nmr_ml.recovery_tests import COMPONENTS, typical_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
@@ -49,7 +50,7 @@ REST_OF = np.array([*(REST_S[name] for name in COMPONENTS), LEAST_REST_S], np.in
 
 
 @dataclass(frozen=True, slots=True)
-class Baselines:
+class Baselines(RowWise):
     """One baseline per query; all arrays have shape (n_queries,).
 
     Parameters
@@ -76,24 +77,11 @@ class Baselines:
     rest: Floats
     daytime: Floats
 
-    def __len__(self) -> int:
-        """Return the number of queries."""
-        return int(self.mean.size)
-
-    def take(self, rows: Ints) -> Baselines:
-        """Return the baselines of the queries at `rows`, in that order."""
-        return Baselines(*(getattr(self, name)[rows] for name in Baselines.__slots__))
-
     @classmethod
     def unknown(cls, n: int) -> Baselines:
         """Return the baselines of `n` queries without one."""
         nan, none = np.full(n, np.nan), np.full((n, KEPT_TESTS), NO_TEST_S)
         return cls(nan, nan, np.zeros(n, np.int64), none, np.zeros((n, REST_H.size)), nan)
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Baselines]) -> Baselines:
-        """Return the baselines of all `parts`, one after the other."""
-        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in cls.__slots__))
 
 
 class Trials(NamedTuple):

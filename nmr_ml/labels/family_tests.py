@@ -7,16 +7,14 @@ A test of the family says something of the curve that the index test measures, o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from nmr_ml.numeric.arrays import Ragged
 from nmr_ml.numeric.compiled import kept
-from nmr_ml.numeric.sorted_rows import ragged_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nmr_ml.numeric.arrays import Bools, Floats, Ints
 
 
@@ -26,7 +24,7 @@ TOGETHER_H = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class FamilyTests:
+class FamilyTests(Ragged):
     """The other tests of each query's episode, each on its own scale.
 
     Parameters
@@ -42,29 +40,15 @@ class FamilyTests:
     code : int64 array, shape (n_tests,)
     """
 
+    SHARED: ClassVar[frozenset[str]] = frozenset({"names"})
+    ITEMS: ClassVar[frozenset[str]] = frozenset({"hours", "deficit", "error", "code"})
+
     names: tuple[str, ...]
     offsets: Ints
     hours: Floats
     deficit: Floats
     error: Floats
     code: Ints
-
-    def __len__(self) -> int:
-        """Return the number of queries."""
-        return int(self.offsets.size) - 1
-
-    @property
-    def owner(self) -> Ints:
-        """The query of each test."""
-        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
-
-    def take(self, queries: Ints) -> FamilyTests:
-        """Return the tests of `queries`, in that order."""
-        offsets, rows = ragged_rows(self.offsets, queries)
-        return FamilyTests(
-            self.names, offsets, self.hours[rows], self.deficit[rows], self.error[rows],
-            self.code[rows],
-        )  # fmt: skip
 
     @classmethod
     def gathered(
@@ -82,17 +66,6 @@ class FamilyTests:
         """Return `n` queries without another test."""
         nothing, nobody = np.empty(0), np.empty(0, np.int64)
         return cls(names, np.zeros(n + 1, np.int64), nothing, nothing, nothing, nobody)
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[FamilyTests]) -> FamilyTests:
-        """Return the queries of all `parts`, which count the same names, one after the other."""
-        counts = np.concatenate([np.diff(p.offsets) for p in parts])
-        return cls(
-            parts[0].names,
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            *(np.concatenate([getattr(p, name) for p in parts])
-              for name in ("hours", "deficit", "error", "code")),
-        )  # fmt: skip
 
 
 @kept

@@ -10,7 +10,7 @@ so an interval or a midpoint made here would be wrong more often than right.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from nmr_ml.history.episodes import HORIZON_S, next_loading_s
 from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.rested_baseline import Baselines, daytime_of, rested_baselines, test_errors
 from nmr_ml.labels.family_tests import FamilyTests
+from nmr_ml.numeric.arrays import Ragged, owners
 from nmr_ml.numeric.compiled import kept
-from nmr_ml.numeric.sorted_rows import ragged_rows
 from nmr_ml.reasons import Censor, NoLabel
 from nmr_ml.recovery_tests import COMPONENTS
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Ragged):
     """The tests of each query's episode, as deficits with errors.
 
     Parameters
@@ -57,6 +57,8 @@ class Followed:
         The episode's other tests of the family, as far as they were asked for.
     """
 
+    ITEMS: ClassVar[frozenset[str]] = frozenset({"hours", "deficit", "error"})
+
     offsets: Ints
     hours: Floats
     deficit: Floats
@@ -64,23 +66,6 @@ class Followed:
     shared_error: Floats
     baselines: Baselines
     family: FamilyTests | None = None
-
-    def __len__(self) -> int:
-        """Return the number of queries."""
-        return int(self.shared_error.size)
-
-    def take(self, rows: Ints) -> Followed:
-        """Return the tests of the queries at `rows`, in that order."""
-        offsets, picked = ragged_rows(self.offsets, rows)
-        return Followed(
-            offsets,
-            self.hours[picked],
-            self.deficit[picked],
-            self.error[picked],
-            self.shared_error[rows],
-            self.baselines.take(rows),
-            None if self.family is None else self.family.take(rows),
-        )
 
     def alone(self) -> Followed:
         """Return the index tests without the family's other ones."""
@@ -90,28 +75,20 @@ class Followed:
     def over_h(self) -> Floats:
         """Hours to the last test of any kind, shape (n_queries,); 0 without one."""
         last = np.zeros(len(self))
-        np.maximum.at(last, np.repeat(np.arange(len(self)), np.diff(self.offsets)), self.hours)
+        np.maximum.at(last, self.owner, self.hours)
         if self.family is not None:
             np.maximum.at(last, self.family.owner, self.family.hours)
         return last
 
     @classmethod
     def concatenate(cls, parts: Sequence[Followed]) -> Followed:
-        """Return the queries of all `parts`, one after the other."""
-        counts = np.concatenate([np.diff(p.offsets) for p in parts])
+        """Return the queries of all `parts`, one after the other; some may have no family."""
         names = next((p.family.names for p in parts if p.family is not None), ())
-        families = [
-            FamilyTests.none(names, len(p)) if p.family is None else p.family for p in parts
+        completed = [
+            replace(p, family=FamilyTests.none(names, len(p))) if names and p.family is None else p
+            for p in parts
         ]
-        return cls(
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            np.concatenate([p.hours for p in parts]),
-            np.concatenate([p.deficit for p in parts]),
-            np.concatenate([p.error for p in parts]),
-            np.concatenate([p.shared_error for p in parts]),
-            Baselines.concatenate([p.baselines for p in parts]),
-            FamilyTests.concatenate(families) if names else None,
-        )
+        return super(Followed, cls).concatenate(completed)
 
 
 def no_tests(n: int) -> Followed:
@@ -182,7 +159,7 @@ def followed_tests(
         queries.athlete, test, clock, end, as_of,
         tests.offsets, tests.at_s, tests.known_s, tests.columns["test"],
     )  # fmt: skip
-    owner = np.repeat(np.arange(len(queries)), np.diff(offsets))
+    owner = owners(offsets)
     to_scale = scale_factors(history, queries, baselines, specs)
     change = baselines.mean[owner] - tests.columns["value"][rows]
     apart = np.nan_to_num(daytime_of(history)[rows] - baselines.daytime[owner])
@@ -215,7 +192,7 @@ def _family_tests(
         rows = np.flatnonzero((queries.component == component) & (queries.test != code))
         asked = replace(queries.take(rows), test=np.full(rows.size, code))
         found = followed_tests(history, asked, specs, known_by_s=known_by_s[rows])
-        own = np.repeat(np.arange(rows.size), np.diff(found.offsets))
+        own = owners(found.offsets)
         error = np.hypot(found.error, found.shared_error[own])
         codes = np.full(own.size, code)
         parts.append((rows[own], found.hours, found.deficit, error, codes))

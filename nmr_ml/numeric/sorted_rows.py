@@ -86,10 +86,3 @@ def grouped(offsets: Ints, group: Ints, groups_n: int) -> tuple[Ints, Ints]:
                 order[place[k]] = i
                 place[k] += 1
     return order, starts
-
-
-def ragged_rows(offsets: Ints, some: Ints) -> tuple[Ints, Ints]:
-    """Return offsets and rows of `some` of the groups ``offsets[k]:offsets[k + 1]``, in order."""
-    counts = np.diff(offsets)[some]
-    bounds = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return bounds, np.repeat(offsets[:-1][some] - bounds[:-1], counts) + np.arange(bounds[-1])

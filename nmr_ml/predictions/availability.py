@@ -12,6 +12,7 @@ from nmr_ml.levels import LEVELS
 from nmr_ml.models.availability.absences import absence_inputs, absences_of, athlete_runs
 from nmr_ml.models.availability.law import label
 from nmr_ml.models.availability.model import expect, ratios
+from nmr_ml.numeric.arrays import RowWise
 from nmr_ml.reasons import Notice
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ CURVE_H = tuple(24.0 * day for day in (0, 1, 2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(RowWise):
     """Which episodes are asked about.
 
     Parameters
@@ -46,10 +47,6 @@ class Asked:
     rows: Ints
     event: Ints
     as_of_s: Ints
-
-    def where(self, chosen: Bools) -> Asked:
-        """Return the part that is `chosen`."""
-        return Asked(self.rows[chosen], self.event[chosen], self.as_of_s[chosen])
 
 
 def unlearnt(model: AvailabilityModel, kinds: Objects) -> Bools:
@@ -89,7 +86,7 @@ def fill_absences(
     hours = np.array([*p_h, *(CURVE_H if curves else ())])
     p_names = [f"p_{h:.0f}h" for h in p_h]
     over = absences.resolved_s[asked.event] <= asked.as_of_s
-    ended, still_open = asked.where(over), asked.where(~over)
+    ended, still_open = asked.take(over), asked.take(~over)
     lasted = absences.lasted_h[ended.event]
     recovery = np.repeat(lasted[:, None], LEVELS.size, axis=1)
     chances = (lasted[:, None] <= hours).astype(np.float64)

@@ -20,6 +20,7 @@ from nmr_ml.labels.followed_tests import followed_tests
 from nmr_ml.models.component.known_offsets import known_offsets
 from nmr_ml.models.component.model import answer, clearance_hours, drivers, prior_of
 from nmr_ml.models.curve.read_off import CURVE_H, read_off
+from nmr_ml.numeric.arrays import owners
 from nmr_ml.predictions.abstentions import abstentions
 from nmr_ml.predictions.availability import Asked, ends_known, fill_absences, too_few
 from nmr_ml.predictions.columns import (
@@ -179,7 +180,7 @@ def _labs_known(history: History, queries: Queries) -> Bools:
     """Return whether any laboratory value of the athlete is known at `as_of`."""
     labs = history.labs
     first = np.full(len(history.athlete_ids), NEVER_S)
-    np.minimum.at(first, np.repeat(np.arange(first.size), np.diff(labs.offsets)), labs.known_s)
+    np.minimum.at(first, owners(labs.offsets), labs.known_s)
     return np.asarray(first[queries.athlete] <= queries.as_of_s)
 
 
@@ -204,7 +205,7 @@ def _numbers(case: _Case, reasons: Objects, absent: Asked) -> dict[str, Any]:
         columns["delta_unit"][of_component] = spec.delta_unit
         columns["delta"][of_component] = _delta(spec.delta, name, options)
     fill_absences(
-        columns, absent.where(answered[absent.rows]), bundle.availability, case.history,
+        columns, absent.take(answered[absent.rows]), bundle.availability, case.history,
         bundle.specs, bundle.contract, p_h=P_H, curves=options.curves, drivers=options.drivers,
     )  # fmt: skip
     for row in range(n):

@@ -8,6 +8,7 @@ import numpy as np
 
 from nmr_ml.cohort.tables import ANALYTES, SEXES, SPECIMENS
 from nmr_ml.history.local_time import DAY_S, NEVER_S, local_seconds
+from nmr_ml.numeric.arrays import owners
 from nmr_ml.numeric.compiled import kept
 from nmr_ml.numeric.sorted_rows import running_latest, upper_bound
 
@@ -73,7 +74,7 @@ def _stands(flags: Flags, athlete: Ints, as_of_s: Ints) -> Bools:
 def _flags(history: History) -> Flags:
     labs = history.labs
     value, analyte = labs.columns["value"], labs.columns["analyte"]
-    owner = np.repeat(np.arange(labs.offsets.size - 1), np.diff(labs.offsets))
+    owner = owners(labs.offsets)
     blood = np.isin(labs.columns["specimen"], [SPECIMENS.index(s) for s in BLOOD])
 
     def rows(name: str, telling: Bools) -> Samples:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.numeric.arrays import RowWise
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nmr_ml.numeric.arrays import Bools, Floats, Ints
+    from nmr_ml.numeric.arrays import Floats, Ints
     from nmr_ml.simulator.config import Mapping_, SimulatorConfig
 
 #: Load markers, columns of `sessions`, in the order of the arrays below.
@@ -64,7 +66,7 @@ class Catalogue:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Load(RowWise):
     """What was done in `n` sessions; `archetype` indexes the catalogue.
 
     `markers` has the shape (n, len(MARKERS)), NaN where the archetype has no such marker;
@@ -78,17 +80,6 @@ class Load:
     hr_reserve: Floats
     reps_in_reserve: Floats
     markers: Floats
-
-    def take(self, rows: Bools) -> Load:
-        """Return the sessions where `rows` is true."""
-        return Load(
-            self.archetype[rows],
-            self.duration_min[rows],
-            self.rpe[rows],
-            self.hr_reserve[rows],
-            self.reps_in_reserve[rows],
-            self.markers[rows],
-        )
 
 
 def mean_load(catalogue: Catalogue) -> Load:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.numeric.arrays import RowWise
 from nmr_ml.simulator.archetypes import LIGHT, MARKERS, Load, damage_protection, impulses
 from nmr_ml.simulator.clock import to_minute
 from nmr_ml.simulator.streams import Purpose, stream
@@ -43,7 +44,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
+class Sessions(RowWise):
     """The sessions of one athlete, in order of their start; times are elapsed hours.
 
     `impulses` are F, C, D, G, H for this athlete; `injury_draw` and `rest_draw` are uniform
@@ -59,26 +60,10 @@ class Sessions:
     injury_draw: Floats
     rest_draw: Floats
 
-    def __len__(self) -> int:
-        return int(self.start_h.size)
-
     @property
     def load_au(self) -> Floats:
         """Session load, RPE x min."""
         return self.load.rpe * self.load.duration_min
-
-    def take(self, rows: Bools) -> Sessions:
-        """Return the sessions where `rows` is true."""
-        return Sessions(
-            self.start_h[rows],
-            self.end_h[rows],
-            self.kind[rows],
-            self.load.take(rows),
-            self.impulses[rows],
-            self.followed[rows],
-            self.injury_draw[rows],
-            self.rest_draw[rows],
-        )
 
 
 def is_break(day: Ints, team: Team, config: SimulatorConfig) -> Bools:

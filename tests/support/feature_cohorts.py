@@ -9,6 +9,7 @@ from nmr_ml.cohort.cohort import Cohort
 from nmr_ml.cohort.tables import ANALYTES, MODALITIES, SESSION_KINDS, STAGES, TABLES
 from nmr_ml.history.history import History, build_history
 from nmr_ml.history.queries import Queries
+from nmr_ml.numeric.arrays import owners
 from nmr_ml.recovery_tests import COMPONENTS, shipped_testspecs
 
 DTYPES = {"time": "datetime64[us, UTC]", "date": "datetime64[us]", "number": "float64",
@@ -62,8 +63,8 @@ def random_queries(
     """Return queries about every session and event: each component at each landmark."""
     rng = np.random.default_rng(seed)
     sessions, events = history.sessions, history.events
-    owner = np.repeat(np.arange(len(history.athlete_ids)), np.diff(sessions.offsets))
-    event_owner = np.repeat(np.arange(len(history.athlete_ids)), np.diff(events.offsets))
+    owner = owners(sessions.offsets)
+    event_owner = owners(events.offsets)
     athlete = np.concatenate([owner, event_owner])
     session = np.concatenate([np.arange(len(sessions)), np.full(len(events), -1)])
     clock = np.concatenate([sessions.at_s, events.at_s])

@@ -13,7 +13,7 @@ from nmr_ml.models.curve.likelihood import FAST_HALF_LIFE_H
 from nmr_ml.models.curve.measurement import Measurement
 from tests.support.small_cohorts import followed_of
 from training.baselines.curves import Starts
-from training.scoring.forecasts import CurvePriors, Readings
+from training.scoring.forecasts import CurvePriors, TestsToForetell
 
 if TYPE_CHECKING:
     from nmr_ml.labels.followed_tests import Followed
@@ -55,9 +55,9 @@ def drawn_tests(
     return followed_of(episodes, 1e-3)
 
 
-def readings_of(followed: Followed, step: float = 0.0, delta: float = DELTA) -> Readings:
+def readings_of(followed: Followed, step: float = 0.0, delta: float = DELTA) -> TestsToForetell:
     """Return the tests as they stand, to be foretold."""
-    return Readings(followed, GRID, Measurement(), delta, step)
+    return TestsToForetell(followed, GRID, Measurement(), delta, step)
 
 
 def starts_of(modality: np.ndarray, **columns: np.ndarray) -> Starts:

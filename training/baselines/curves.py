@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from nmr_ml.models.curve.population import fit_population
 from nmr_ml.models.curve.target import OUTPUTS
+from nmr_ml.numeric.arrays import RowWise, owners
 from training.baselines.linear_curve import LinearCurve, fit_linear
 from training.scoring.forecasts import CurvePriors
 
@@ -41,7 +42,7 @@ NO_PENALTY = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Starts:
+class Starts(RowWise):
     """What the baselines see of episodes at their clock starts.
 
     Parameters
@@ -52,22 +53,16 @@ class Starts:
     contract : FeatureContract
     """
 
+    SHARED: ClassVar[frozenset[str]] = frozenset({"contract"})
+
     X: Floats
     modality: Objects
     contract: FeatureContract
-
-    def __len__(self) -> int:
-        """Return the number of episodes."""
-        return len(self.X)
 
     @classmethod
     def of(cls, data: ComponentData, contract: FeatureContract) -> Starts:
         """Return what is seen of the episodes of `data`, whose features are those of `contract`."""
         return cls(np.ascontiguousarray(data.X[data.starts]), data.modality, contract)
-
-    def take(self, episodes: Ints) -> Starts:
-        """Return what is seen of `episodes`, in that order."""
-        return Starts(self.X[episodes], self.modality[episodes], self.contract)
 
     def column(self, name: str) -> Floats:
         """Return one feature, shape (n,)."""
@@ -215,7 +210,7 @@ def fit_baselines(
     groups[ANY] = (pooled.mean[0], pooled.spread[0])
     everyone = CurvePriors(*(np.tile(part, (len(starts), 1)) for part in groups[ANY]))
     modality = CurvePriors(by_name.mean[group], by_name.spread[group])
-    owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
+    owner = owners(followed.offsets)
     change = followed.deficit - starts.last_deficit[owner]
     return Baselines(
         groups,

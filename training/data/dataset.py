@@ -14,6 +14,7 @@ from nmr_ml.history.queries import at_landmarks, expand
 from nmr_ml.history.rested_baseline import rested_baselines
 from nmr_ml.labels.followed_tests import whole_follow_up
 from nmr_ml.labels.index_tests import index_tests, other_tests
+from nmr_ml.numeric.arrays import RowWise
 from nmr_ml.predictions.confidence import labelled_before, tier
 from nmr_ml.recovery_tests import COMPONENTS
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(RowWise):
     """What scores are split by; all arrays have shape (n_episodes,).
 
     Parameters
@@ -45,15 +46,6 @@ class Facts:
     confidence: Objects
     opened: Floats
     closed: Floats
-
-    def take(self, episodes: Ints) -> Facts:
-        """Return the facts of `episodes`, in that order."""
-        return Facts(*(getattr(self, name)[episodes] for name in Facts.__slots__))
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Facts]) -> Facts:
-        """Return the facts of all `parts`, one after the other."""
-        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in cls.__slots__))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from training.fitting.held_out import sexes
 from training.fitting.protocols import MODEL, foretell, groups_of
 from training.scoring.as_json import brier_json, scores_json
 from training.scoring.forecast_scores import score_forecasts
-from training.scoring.forecasts import CurvePriors, Readings, rounding_step, time_quantiles
+from training.scoring.forecasts import CurvePriors, TestsToForetell, rounding_step, time_quantiles
 from training.scoring.scores import Brier
 from training.scoring.truth import TIME_LEVELS, score_times
 
@@ -122,7 +122,7 @@ def _score(
     baselines = Baselines.from_json(bundle.card["components"][data.component]["baselines"])
     starts, groups = Starts.of(data, bundle.contract), groups_of(data)
     step = rounding_step(data.followed, spec)
-    readings = Readings(data.followed, model.grid, model.measurement, spec.delta, step)
+    readings = TestsToForetell(data.followed, model.grid, model.measurement, spec.delta, step)
     scores: dict[str, Any] = {"brier": brier_json(Brier(0, 0, {}, {}, {}))}
     if data.followed.deficit.size:
         said = foretell(readings, starts, prior, baselines)

@@ -12,6 +12,7 @@ from nmr_ml.models.component.calibration import group_names
 from nmr_ml.models.component.offsets import Past, athlete_offsets
 from nmr_ml.models.curve.boosted import BoostedCurve, grow
 from nmr_ml.models.curve.target import OUTPUTS, CurveTarget
+from nmr_ml.numeric.arrays import RowWise
 from training.baselines.curves import ANY, PERSISTENCE, Starts, fit_baselines
 from training.baselines.empirical_bayes import grow_on_means, posterior_means, profile_spread
 from training.fitting.held_out import earlier_episodes, sexes
@@ -19,7 +20,7 @@ from training.scoring.forecast_scores import score_forecasts
 from training.scoring.forecasts import (
     CurvePriors,
     Forecasts,
-    Readings,
+    TestsToForetell,
     from_curves,
     from_normal,
     rounding_step,
@@ -43,13 +44,13 @@ EB_L2 = "eb_l2"
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labelled(RowWise):
     """Labelled episodes as methods are fitted to them and scored on them.
 
     Parameters
     ----------
     starts : Starts
-    readings : Readings
+    readings : TestsToForetell
     table, top
         From `nmr_ml.models.curve.likelihood.likelihood_tables`.
     athlete : object array of str, shape (n_episodes,)
@@ -57,7 +58,7 @@ class Labelled:
     """
 
     starts: Starts
-    readings: Readings
+    readings: TestsToForetell
     table: Singles
     top: Floats
     athlete: Objects
@@ -69,22 +70,11 @@ class Labelled:
         step = rounding_step(data.followed, spec)
         return cls(
             Starts.of(data, feature_contract()),
-            Readings(data.followed, fit.grid, fit.measurement, spec.delta, step),
+            TestsToForetell(data.followed, fit.grid, fit.measurement, spec.delta, step),
             fit.table,
             fit.top,
             data.athlete,
             groups_of(data),
-        )
-
-    def take(self, episodes: Ints) -> Labelled:
-        """Return `episodes`, in that order."""
-        return Labelled(
-            self.starts.take(episodes),
-            self.readings.take(episodes),
-            self.table[episodes],
-            self.top[episodes],
-            self.athlete[episodes],
-            {split: names[episodes] for split, names in self.groups.items()},
         )
 
     def fit_baselines(self) -> Baselines:
@@ -107,12 +97,12 @@ def groups_of(data: ComponentData) -> dict[str, Objects]:
 
 
 def foretell(
-    readings: Readings, starts: Starts, model: CurvePriors, baselines: Baselines
+    readings: TestsToForetell, starts: Starts, model: CurvePriors, baselines: Baselines
 ) -> dict[str, Forecasts]:
     """Return what the model, first, and the baselines say of the tests."""
     priors = {MODEL: model, **baselines.priors(starts)}
     said = {method: from_curves(readings, prior) for method, prior in priors.items()}
-    centre = starts.last_deficit[readings.owner]
+    centre = starts.last_deficit[readings.followed.owner]
     return said | {PERSISTENCE: from_normal(readings, centre, baselines.persistence_sd)}
 
 
@@ -134,7 +124,7 @@ def forecasts_by_athlete(
         out.
     """
     readings, fold = episodes.readings, fit.fold
-    owner_fold, means = fold[readings.owner], np.empty((len(fold), OUTPUTS))
+    owner_fold, means = fold[readings.followed.owner], np.empty((len(fold), OUTPUTS))
     said: dict[str, Forecasts] = {}
     for k in np.unique(fold):
         held = np.flatnonzero(fold == k)

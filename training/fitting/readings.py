@@ -28,13 +28,12 @@ from nmr_ml.models.readings.model import (
     reading_basis,
 )
 from nmr_ml.models.readings.recent_tests import recent_tests
+from nmr_ml.numeric.arrays import RowWise, owners
 from nmr_ml.numeric.folds import athlete_folds
 from training.scoring.bootstrap import compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.history.history import History
@@ -67,7 +66,7 @@ MODEL, PERSISTENCE, USUAL, AVERAGE = "model", "persistence", "usual", "average"
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingData:
+class ReadingData(RowWise):
     """Moments of asking with the readings that came after them; arrays have shape (n,).
 
     Parameters
@@ -93,21 +92,6 @@ class ReadingData:
     following: Bools
     athlete: Objects
     episode_id: Objects
-
-    def __len__(self) -> int:
-        """Return the number of pairs."""
-        return int(self.value.size)
-
-    def take(self, rows: NDArray[np.intp]) -> ReadingData:
-        """Return the pairs at `rows`."""
-        arrays = (getattr(self, name)[rows] for name in _ARRAYS)
-        return ReadingData(self.basis.take(rows), *arrays)
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[ReadingData]) -> ReadingData:
-        """Return the pairs of all `parts`, one after the other."""
-        arrays = (np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS)
-        return cls(Basis.concatenate([p.basis for p in parts]), *arrays)
 
 
 _ARRAYS = tuple(name for name in ReadingData.__slots__ if name != "basis")
@@ -232,7 +216,7 @@ def _pairs(history: History, asked: Queries, seed: int) -> tuple[Ints, Ints, Boo
         asked.athlete, asked.test, asked.as_of_s + 1, end, never,
         tests.offsets, tests.at_s, tests.known_s, tests.columns["test"],
     )  # fmt: skip
-    query = np.repeat(np.arange(len(asked)), np.diff(offsets))
+    query = owners(offsets)
     kept = np.sort(np.random.default_rng(seed).permutation(query.size)[:MOST_PAIRS])
     first = np.append(True, query[1:] != query[:-1])[: query.size]
     return query[kept], rows[kept], first[kept]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nmr_ml.numeric.arrays import Bools, Floats, Objects
-    from training.scoring.forecasts import Forecasts, Readings
+    from training.scoring.forecasts import Forecasts, TestsToForetell
     from training.scoring.scores import Brier
 
 
@@ -103,7 +103,7 @@ class Scores:
 
 
 def score_forecasts(
-    readings: Readings, forecasts: Mapping[str, Forecasts], athlete: Objects,
+    readings: TestsToForetell, forecasts: Mapping[str, Forecasts], athlete: Objects,
     groups: Mapping[str, Objects], *, bootstrap: int, seed: int,
 ) -> Scores:  # fmt: skip
     """Score what methods said of the tests of `readings`, of which there is at least one.
@@ -118,7 +118,7 @@ def score_forecasts(
         Resamples of athletes.
     """
     whole = _figures(readings, forecasts, athlete, bootstrap, seed)
-    who = athlete[readings.owner]
+    who = athlete[readings.followed.owner]
     bias = {m: _middle(f) - 0.5 for m, f in forecasts.items()}
     spread = {m: 4.0 * _off_centre(f) - 1.0 for m, f in forecasts.items()}
     below = readings.followed.deficit < readings.delta
@@ -131,7 +131,7 @@ def score_forecasts(
         {
             split: {
                 str(name): _group(readings, forecasts, athlete, names == name, bootstrap, seed)
-                for name in sorted(set(names[readings.owner].tolist()))
+                for name in sorted(set(names[readings.followed.owner].tolist()))
             }
             for split, names in groups.items()
         },
@@ -139,10 +139,10 @@ def score_forecasts(
 
 
 def _figures(
-    readings: Readings, forecasts: Mapping[str, Forecasts], athlete: Objects, bootstrap: int,
+    readings: TestsToForetell, forecasts: Mapping[str, Forecasts], athlete: Objects, bootstrap: int,
     seed: int,
 ) -> Figures:  # fmt: skip
-    who = athlete[readings.owner]
+    who = athlete[readings.followed.owner]
     density = {m: f.log_density for m, f in forecasts.items()}
     inside = {m: covered(f) for m, f in forecasts.items()}
     return Figures(
@@ -158,11 +158,11 @@ def _figures(
 
 
 def _group(
-    readings: Readings, forecasts: Mapping[str, Forecasts], athlete: Objects, member: Bools,
+    readings: TestsToForetell, forecasts: Mapping[str, Forecasts], athlete: Objects, member: Bools,
     bootstrap: int, seed: int,
 ) -> Group:  # fmt: skip
-    tests = member[readings.owner]
-    who = set(athlete[readings.owner][tests].tolist())
+    tests = member[readings.followed.owner]
+    who = set(athlete[readings.followed.owner][tests].tolist())
     if len(who) < LEAST_ATHLETES:
         return Group(len(who), int(tests.sum()), None)
     episodes = np.flatnonzero(member)

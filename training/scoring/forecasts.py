@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -13,6 +13,7 @@ from nmr_ml.labels.followed_tests import no_tests
 from nmr_ml.models.curve.likelihood import normal_weights, remaining, shape_probabilities
 from nmr_ml.models.curve.posterior import probability_below, recovery_quantiles
 from nmr_ml.models.curve.read_off import read_off
+from nmr_ml.numeric.arrays import RowWise, owners
 from nmr_ml.numeric.compiled import inner, kept
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
 LEAST_PROBABILITY = 1e-7
 #: A density is not told apart from none below this: e^-46, beyond 9 standard deviations.
 LEAST_DENSITY = 1e-20
-#: Readings count as rounded to a step where all are within this of a multiple of it.
+#: TestsToForetell count as rounded to a step where all are within this of a multiple of it.
 ROUNDED = 1e-6
 _ROOT_2 = math.sqrt(2.0)
 _ROOT_2PI = math.sqrt(2.0 * math.pi)
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePriors:
+class CurvePriors(RowWise):
     """What a method says of the curve of each episode: normal log amplitude, log tau, share.
 
     Parameters
@@ -50,13 +51,9 @@ class CurvePriors:
         """Return priors that share one `spread`, shape (3,)."""
         return cls(np.ascontiguousarray(means), np.tile(spread, (len(means), 1)))
 
-    def take(self, episodes: Ints) -> CurvePriors:
-        """Return the priors of `episodes`, in that order."""
-        return CurvePriors(self.means[episodes], self.spreads[episodes])
-
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class TestsToForetell(RowWise):
     """The tests to foretell, and how they are read.
 
     Parameters
@@ -71,25 +68,17 @@ class Readings:
         What readings are rounded to, on that scale; 0 where that is fine against the error.
     """
 
+    SHARED: ClassVar[frozenset[str]] = frozenset({"grid", "measurement", "delta", "step"})
+
     followed: Followed
     grid: CurveGrid
     measurement: Measurement
     delta: float
     step: float
 
-    @property
-    def owner(self) -> Ints:
-        """The episode of each test."""
-        return np.repeat(np.arange(len(self.followed)), np.diff(self.followed.offsets))
-
-    def take(self, episodes: Ints) -> Readings:
-        """Return the tests of `episodes`, in that order."""
-        some = self.followed.take(episodes)
-        return Readings(some, self.grid, self.measurement, self.delta, self.step)
-
 
 @dataclass(frozen=True, slots=True)
-class Forecasts:
+class Forecasts(RowWise):
     """A method's word on each test; all arrays have shape (n_tests,).
 
     Parameters
@@ -109,12 +98,6 @@ class Forecasts:
     pit_low: Floats
     pit_high: Floats
 
-    def take(self, tests: Ints | Bools) -> Forecasts:
-        """Return the word on some of the tests."""
-        return Forecasts(
-            self.below[tests], self.log_density[tests], self.pit_low[tests], self.pit_high[tests]
-        )
-
     def put(self, tests: Bools, found: Forecasts) -> None:
         """Write what was `found` for `tests` in place."""
         for name in Forecasts.__slots__:
@@ -133,7 +116,7 @@ def rounding_step(followed: Followed, spec: TestSpec) -> float:
     """
     if spec.scale != "points" or not followed.deficit.size:
         return 0.0
-    owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
+    owner = owners(followed.offsets)
     value = followed.baselines.mean[owner] - followed.deficit
     for step in (1.0, 0.5):
         if np.all(np.abs(value / step - np.round(value / step)) < ROUNDED):
@@ -141,7 +124,7 @@ def rounding_step(followed: Followed, spec: TestSpec) -> float:
     return 0.0
 
 
-def from_curves(readings: Readings, priors: CurvePriors) -> Forecasts:
+def from_curves(readings: TestsToForetell, priors: CurvePriors) -> Forecasts:
     """Foretell readings from distributions over curves, errors of test and baseline included."""
     read = readings.measurement.read(readings.followed.alone())
     grid = readings.grid
@@ -156,7 +139,7 @@ def from_curves(readings: Readings, priors: CurvePriors) -> Forecasts:
     return Forecasts(below, _log(density), low, high)
 
 
-def from_normal(readings: Readings, centre: Floats, sd: float) -> Forecasts:
+def from_normal(readings: TestsToForetell, centre: Floats, sd: float) -> Forecasts:
     """Foretell readings as normal around `centre`, shape (n_tests,)."""
     deficit, half = readings.followed.deficit, 0.5 * readings.step
     z = (deficit - centre) / sd

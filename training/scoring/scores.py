@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.numeric.arrays import owners
 from training.scoring.bootstrap import Estimate, estimate, per_athlete, resample
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def brier(
     bootstrap : int
         Resamples of athletes.
     """
-    owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
+    owner = owners(followed.offsets)
     names, who = np.unique(athlete.astype(str)[owner], return_inverse=True)
     outcome = (followed.deficit < delta).astype(np.float64)
     inside = np.abs(followed.hours[:, None] - np.array(WINDOWS_H)) <= HALF_WINDOW_H

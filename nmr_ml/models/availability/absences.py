@@ -15,10 +15,11 @@ import numpy as np
 from nmr_ml.features.model_inputs import model_inputs
 from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.queries import Queries
+from nmr_ml.numeric.arrays import RowWise, owners
 from nmr_ml.recovery_tests import COMPONENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from nmr_ml.history.history import History
     from nmr_ml.numeric.arrays import Bools, Floats, Ints, Objects
@@ -30,7 +31,7 @@ HALF_DAY_H = 12.0
 
 
 @dataclass(frozen=True, slots=True)
-class Absences:
+class Absences(RowWise):
     """Injury and systemic episodes, those of an athlete beside one another; shapes (n,).
 
     Parameters
@@ -54,10 +55,6 @@ class Absences:
     resolved_s: Ints
     last_s: Ints
 
-    def __len__(self) -> int:
-        """Return the number of episodes."""
-        return int(self.onset_s.size)
-
     @property
     def resolved(self) -> Bools:
         """Whether an end is on record."""
@@ -69,20 +66,11 @@ class Absences:
         ended = np.where(self.resolved, self.resolved_s, self.onset_s)
         return np.where(self.resolved, (ended - self.onset_s) / 3600.0, np.nan)
 
-    def take(self, rows: Ints) -> Absences:
-        """Return the episodes at `rows`; all or none of an athlete, in their order."""
-        return Absences(*(getattr(self, name)[rows] for name in Absences.__slots__))
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Absences]) -> Absences:
-        """Return the episodes of all `parts`, one after the other."""
-        return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in cls.__slots__))
-
 
 def absences_of(history: History, cohort: str = "") -> Absences:
     """Return the episodes of `history.events`, in their order; `cohort` is its name."""
     events = history.events
-    owner = np.repeat(np.arange(len(history.athlete_ids)), np.diff(events.offsets))
+    owner = owners(events.offsets)
     names = np.array([f"{cohort}/{name}" for name in history.athlete_ids], dtype=object)
     resolved = events.columns["resolved_at"]
     known = ~np.isnan(resolved)
@@ -105,7 +93,7 @@ def _last_rows(history: History) -> Ints:
         history.sessions, history.sleep, history.labs, history.tests, history.nutrition,
         history.events,
     ):  # fmt: skip
-        np.maximum.at(last, np.repeat(np.arange(last.size), np.diff(rows.offsets)), rows.at_s)
+        np.maximum.at(last, owners(rows.offsets), rows.at_s)
     return last
 
 
@@ -134,7 +122,7 @@ def absence_inputs(history: History, specs: Mapping[str, TestSpec]) -> Floats:
     queries = Queries(
         episode=np.arange(n),
         component=np.full(n, len(COMPONENTS)),
-        athlete=np.repeat(np.arange(len(history.athlete_ids)), np.diff(events.offsets)),
+        athlete=owners(events.offsets),
         session=np.full(n, -1),
         test=np.full(n, -1),
         clock_start_s=events.at_s,

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmr_ml.numeric.arrays import owners
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -74,7 +76,7 @@ def fit_clearance(
     delta : float
     athlete : object array of str, shape (n_episodes,)
     """
-    owner = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
+    owner = owners(followed.offsets)
     names, who = np.unique(athlete.astype(str)[owner], return_inverse=True)
     impaired = followed.deficit >= delta
     early = impaired[:, None] & (followed.hours[:, None] > cleared_h[owner])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nmr_ml.models.component.offset_posterior import episode_likelihood, posterior
+from nmr_ml.numeric.arrays import owners
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +131,7 @@ class Offsets:
 
     def read(self, seen: Followed) -> Followed:
         """Return `seen` with what is known of its baseline's error taken out."""
-        owner = np.repeat(np.arange(len(seen)), np.diff(seen.offsets))
+        owner = owners(seen.offsets)
         error = np.nan_to_num(seen.shared_error)
         return replace(
             seen,

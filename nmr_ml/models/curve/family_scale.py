@@ -9,6 +9,7 @@ import numpy as np
 
 from nmr_ml.labels.family_tests import TOGETHER_H, apart
 from nmr_ml.models.curve.population import deficit_moments
+from nmr_ml.numeric.arrays import owners
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,10 +134,10 @@ def with_family(followed: Followed, scales: Mapping[str, FamilyScale]) -> Follow
 def _merged(
     followed: Followed, owner: Ints, hours: Floats, deficit: Floats, error: Floats
 ) -> Followed:
-    own = np.repeat(np.arange(len(followed)), np.diff(followed.offsets))
-    owners, at_h = np.concatenate([own, owner]), np.concatenate([followed.hours, hours])
-    order = np.lexsort((at_h, owners))
-    counts = np.bincount(owners, minlength=len(followed))
+    own = owners(followed.offsets)
+    whose, at_h = np.concatenate([own, owner]), np.concatenate([followed.hours, hours])
+    order = np.lexsort((at_h, whose))
+    counts = np.bincount(whose, minlength=len(followed))
     alone = np.isnan(followed.shared_error) & (counts > 0)
     return replace(
         followed,

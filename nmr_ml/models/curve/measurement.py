@@ -12,6 +12,7 @@ from nmr_ml.models.curve.family_scale import FamilyScale, fit_scales, with_famil
 from nmr_ml.models.curve.grid import coarse
 from nmr_ml.models.curve.likelihood import likelihood_tables
 from nmr_ml.models.curve.population import deficit_moments, fit_population
+from nmr_ml.numeric.arrays import owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +83,7 @@ class Measurement:
             shared_error=followed.shared_error * self.error_scale,
         )
         read = with_family(scaled, self.family)
-        owner = np.repeat(np.arange(len(read)), np.diff(read.offsets))
+        owner = owners(read.offsets)
         return replace(read, deficit=read.deficit + self.residual(read.baselines)[owner])
 
     @property

@@ -8,16 +8,15 @@ its tests, and the level and spread under which the tests of many episodes are m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from nmr_ml.numeric.accelerated_em import climb
+from nmr_ml.numeric.arrays import RowWise
 from nmr_ml.numeric.compiled import inner, kept, summed
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nmr_ml.models.curve.grid import CurveGrid
     from nmr_ml.numeric.arrays import Floats, Ints, Singles
 
@@ -176,7 +175,7 @@ def prior_moments(
 
 
 @dataclass(frozen=True, slots=True)
-class CurveTarget:
+class CurveTarget(RowWise):
     """What the boosted curve is fitted to: the tests of each row's episode.
 
     Parameters
@@ -189,14 +188,12 @@ class CurveTarget:
     weight : float64 array, shape (n,)
     """
 
+    SHARED: ClassVar[frozenset[str]] = frozenset({"grid", "table"})
+
     grid: CurveGrid
     table: Singles
     episode: Ints
     weight: Floats
-
-    def take(self, rows: NDArray[np.intp]) -> CurveTarget:
-        """Return the target of `rows`."""
-        return CurveTarget(self.grid, self.table, self.episode[rows], self.weight[rows])
 
     def moments(self, mean: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:
         """Return `posterior_moments` of every row under normal priors; `spread` may be shared."""

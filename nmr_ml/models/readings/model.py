@@ -22,12 +22,12 @@ from nmr_ml.history.rested_baseline import daytime
 from nmr_ml.labels.followed_tests import hour_effects, scale_factors
 from nmr_ml.models.curve.posterior import expected_deficits
 from nmr_ml.models.readings.recent_tests import recent_tests
+from nmr_ml.numeric.arrays import RowWise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import lightgbm as lgb
-    from numpy.typing import NDArray
 
     from nmr_ml.history.history import History
     from nmr_ml.history.queries import Queries
@@ -59,7 +59,7 @@ class Expected(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(RowWise):
     """What readings are predicted from.
 
     Parameters
@@ -79,15 +79,6 @@ class Basis:
     usual: Floats
     expected: Floats
     scale: Floats
-
-    def take(self, rows: NDArray[np.intp]) -> Basis:
-        """Return the rows at `rows`."""
-        return Basis(*(getattr(self, name)[rows] for name in Basis.__slots__))
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Basis]) -> Basis:
-        """Return the rows of all `parts`, one after the other."""
-        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in cls.__slots__))
 
     def start(self, of_last: float, of_curve: float) -> Floats:
         """Return the usual value, moved by shares of the way to the last one and the curve's."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nmr_ml.history.loading_sessions import Loading, _loading, loading_flags, loading_of
+from nmr_ml.numeric.arrays import owners
 from nmr_ml.numeric.compiled import kept
 from tests.support.plain_rules import loading_rule
 from tests.support.small_cohorts import history_of, session, small_cohort
@@ -25,7 +26,7 @@ def compiled(s: Loading, first: int, pending: int, end: int, rows_n: int, as_of_
 
 
 def laid_out(offsets: Ints, ended_s: Ints, known_s: Ints, loads: Floats) -> Loading:
-    owner = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
+    owner = owners(offsets)
     by_known = np.lexsort((known_s, owner))
     return _loading(offsets, ended_s.astype(np.float64), ended_s, known_s, loads, by_known)
 

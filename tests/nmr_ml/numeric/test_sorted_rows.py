@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmr_ml.numeric.arrays import owners
 from nmr_ml.numeric.sorted_rows import grouped, running_latest, upper_bound, upper_bound_near
 
 TIMES = st.lists(st.integers(0, 20), max_size=60).map(sorted)
@@ -40,7 +41,7 @@ def test_grouped_is_a_stable_sort(groups: list[list[int]]) -> None:
     offsets = np.cumsum([0, *map(len, groups)]).astype(np.int64)
     group = np.array([g for own in groups for g in own], np.int64)
     order, starts = grouped(offsets, group, 4)
-    key = np.repeat(np.arange(len(groups)), np.diff(offsets)) * 4 + group
+    key = owners(offsets) * 4 + group
     kept = np.flatnonzero(group >= 0)
     assert order.tolist() == kept[np.argsort(key[kept], kind="stable")].tolist()
     assert starts.tolist() == [int((key[kept] < k).sum()) for k in range(4 * len(groups) + 1)]

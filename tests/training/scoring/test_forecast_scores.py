@@ -14,14 +14,14 @@ from training.scoring.forecast_scores import (
     pit_shares,
     score_forecasts,
 )
-from training.scoring.forecasts import Forecasts, Readings, from_curves
+from training.scoring.forecasts import Forecasts, TestsToForetell, from_curves
 
 #: Curves that are slow altogether: the grid has one level of the slow share.
 MEAN, SPREAD = (2.2, 3.6, 1.0), (0.5, 0.5, 0.1)
 ATHLETES, EACH = 60, 12
 
 
-def scored(step: float) -> tuple[Readings, dict[str, Forecasts], Scores]:
+def scored(step: float) -> tuple[TestsToForetell, dict[str, Forecasts], Scores]:
     """Return tests of known curves, forecast by the truth and with half and twice its spread."""
     n = ATHLETES * EACH
     right = one_prior(n, MEAN, SPREAD)

@@ -33,9 +33,9 @@ PRIORS = CurvePriors(
 )
 
 
-def example(step: float) -> Readings:
+def example(step: float) -> TestsToForetell:
     episodes = [[(6.0, 4.0, 2.0), (30.0, 1.0, 1.5)], [], [(50.0, -2.0, 2.5)]]
-    return Readings(followed_of(episodes, [0.8, 1.0, 0.3]), LEVELLED, READ, DELTA, step)
+    return TestsToForetell(followed_of(episodes, [0.8, 1.0, 0.3]), LEVELLED, READ, DELTA, step)
 
 
 def by_nodes(readings: Readings, q: int, k: int) -> tuple[np.ndarray, np.ndarray, float]:
@@ -71,7 +71,7 @@ def test_a_larger_slow_share_foretells_larger_deficits_before_the_slow_part_ends
         np.array([[2.0, 3.5, 0.45], [2.0, 3.5, 0.95]]),
         np.tile([0.4, 0.5, 0.2], (2, 1)),
     )
-    readings = Readings(tests, LEVELLED, Measurement(), DELTA, 0.0)
+    readings = TestsToForetell(tests, LEVELLED, Measurement(), DELTA, 0.0)
     found = from_curves(readings, CurvePriors(means, spreads))
     for name in ("below", "pit_low"):
         less, more = getattr(found, name).reshape(2, 2)

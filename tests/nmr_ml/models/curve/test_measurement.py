@@ -10,6 +10,7 @@ from nmr_ml.history.rested_baseline import REST_EDGES_H, REST_H, TYPICAL_REST
 from nmr_ml.models.curve.grid import CurveGrid
 from nmr_ml.models.curve.likelihood import remaining
 from nmr_ml.models.curve.measurement import Measurement, profile_measurement
+from nmr_ml.numeric.arrays import owners
 from tests.support.small_cohorts import followed_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def scattered(n: int, *, noise: float, stated: float) -> tuple[Followed, Followe
     rested_h = rng.choice([84.0, 144.0, np.nan], n)
     full = rested_after(followed_of(episodes, 0.4 * stated), rested_h)
     held = full.baselines.rest @ LEFT
-    owner = np.repeat(np.arange(n), np.diff(full.offsets))
+    owner = owners(full.offsets)
     return full, replace(full, deficit=full.deficit - held[owner])
 
 
