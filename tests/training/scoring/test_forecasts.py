@@ -19,7 +19,7 @@ from tests.support.small_cohorts import SPECS, followed_of
 from training.scoring.forecasts import (
     CurvePriors,
     Forecasts,
-    Readings,
+    TestsToForetell,
     from_curves,
     from_normal,
     rounding_step,
@@ -38,7 +38,7 @@ def example(step: float) -> TestsToForetell:
     return TestsToForetell(followed_of(episodes, [0.8, 1.0, 0.3]), LEVELLED, READ, DELTA, step)
 
 
-def by_nodes(readings: Readings, q: int, k: int) -> tuple[np.ndarray, np.ndarray, float]:
+def by_nodes(readings: TestsToForetell, q: int, k: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return the weight and deficit of every node for test `k` of episode `q`, and its error."""
     f = readings.followed
     weight = node_prior(readings.grid, PRIORS.means[q], PRIORS.spreads[q])
