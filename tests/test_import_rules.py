@@ -67,6 +67,11 @@ FORBIDDEN = {
     "commands": [
         ("nmr_ml.cli.validate", "nmr_ml.history.columns"),
     ],
+    "faces": [
+        ("training.data.dataset", "nmr_ml"),
+        ("nmr_ml.bundle.bundle", "nmr_ml.models"),
+        ("serving.batch", "nmr_ml.cohort"),
+    ],
     "training": [
         ("training.scoring.scores", "training.data.dataset"),
         ("training.fitting.credit", "training.reports.card"),
@@ -158,6 +163,16 @@ def test_contracts_know_every_module_that_fits() -> None:
     assert set(CONTRACTS["answering"]["forbidden_modules"]) == fitting
     allowed = fitting | {"training", "nmr_ml.estimator"}
     assert set(CONTRACTS["fitting"]["allowed_importers"]) == allowed
+
+
+def test_contracts_know_every_package() -> None:
+    packages = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    shown = {"nmr_ml.ingest", "nmr_ml.simulator"}
+    assert set(CONTRACTS["faces"]["forbidden_modules"]) == packages - shown
 
 
 def test_no_private_name_leaves_its_package() -> None:
