@@ -111,7 +111,7 @@ def untouched(copy: Path) -> Iterator[Path]:
 
 def lint(folder: Path, *contracts: str) -> subprocess.CompletedProcess[str]:
     """Return what the linter says about the packages in `folder`."""
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"]
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     command += [word for contract in contracts for word in ("--contract", contract)]
     wide = os.environ | {"COLUMNS": "300"}
     return subprocess.run(

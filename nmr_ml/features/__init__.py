@@ -1,4 +1,4 @@
-"""Features: what is known about an athlete at a moment, as one row of numbers."""
+"""What is known about an athlete at a moment, as one row of numbers."""
 
 from typing import TYPE_CHECKING
 
