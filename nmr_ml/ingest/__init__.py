@@ -1,25 +1,13 @@
 """Foreign data to cohorts; every source row is used, quarantined or listed as having no place."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
-
-from nmr_ml.ingest import haun, landers_ramos, pmdata, soccermon
-from nmr_ml.ingest.account import Accounted, Ingested, IngestOptions
+from nmr_ml.lazy import lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from nmr_ml.ingest.account import Accounted, Ingested, IngestOptions
+    from nmr_ml.ingest.known_sources import SOURCES
+else:
+    __getattr__, __dir__ = lazily(__name__)
 
 __all__ = ["SOURCES", "Accounted", "IngestOptions", "Ingested"]
-
-#: The sources that are known, by the name the command line uses.
-SOURCES: Final[Mapping[str, Callable[[Path, IngestOptions], Ingested]]] = MappingProxyType(
-    {
-        "soccermon": soccermon.ingest,
-        "pmdata": pmdata.ingest,
-        "landers_ramos": landers_ramos.ingest,
-        "haun": haun.ingest,
-    }
-)

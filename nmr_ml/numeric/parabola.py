@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from nmr_ml.numeric.arrays import Floats
 
 
-def _peak(values: Floats, height: Floats, best: int) -> float:
+def peak(values: Floats, height: Floats, best: int) -> float:
     """Return where the parabola through the highest of evenly spaced `values` peaks."""
     if not 0 < best < values.size - 1:
         return float(values[best])

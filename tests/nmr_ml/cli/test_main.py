@@ -20,7 +20,7 @@ COMMANDS = """
 import os, time
 from typing import Annotated
 import typer
-from nmr_ml import console
+from nmr_ml.runtime import console
 from nmr_ml.errors import DataError
 
 def refuse(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
