@@ -4,7 +4,6 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.training import SMALL
 
 from nmr_ml.bundle.bundle import MANIFEST, REGISTRATION, load_bundle
 from nmr_ml.bundle.registry import resolve
@@ -13,6 +12,7 @@ from nmr_ml.errors import DataError
 from nmr_ml.predictions.golden import check_golden
 from nmr_ml.runtime.home import home
 from tests.support.small_cohorts import SPECS, measured, rested, session, small_cohort
+from tests.support.training import SMALL
 from training.config import load_config
 from training.experiments.experiment import collect, describe, fit_components, train
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.support.training import SMALL
 
 from nmr_ml.features.contract import feature_contract
 from tests.support.small_cohorts import SPECS
+from tests.support.training import SMALL
 from training.config import load_config
 from training.data.dataset import component_data
 from training.fitting.component import FOLLOW_UP_QUANTILE, RANGE_MARGIN, fit_component

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.support.training import SMALL
 
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.models.curve.fit import CurveFit, fit_curve
 from nmr_ml.models.curve.target import LEAST_SPREAD
 from tests.support.simulated_curves import athletes, drawn_tests, starts_of, with_deficits
 from tests.support.small_cohorts import SPECS
+from tests.support.training import SMALL
 from training.baselines.curves import DECAY, LINEAR, LOOKUP, MODALITY, OVERALL, PERSISTENCE
 from training.config import load_config
 from training.data.dataset import ComponentData, Facts
