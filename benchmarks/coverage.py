@@ -60,7 +60,8 @@ def exertions(cohort: Cohort, landmark_h: float) -> pd.DataFrame:
     frame = frame[(frame["kind"] == EXERTION) & (frame["landmark_h"] == landmark_h)]
     tested = frame.loc[frame["y_index_test"].notna(), "component"].unique()
     frame = frame[frame["component"] == tested[0]]
-    return frame[list(feature_contract().names)]
+    features: pd.DataFrame = frame[list(feature_contract().names)]
+    return features
 
 
 def page(
@@ -113,14 +114,15 @@ def _by_group(shares: pd.DataFrame, groups: pd.Series) -> list[str]:
         part = shares[groups == group]
         cells = []
         for label in part:
-            some = part.loc[part[label] > 0, label]
+            column = part[label]
+            some = column[column > 0]
             cells += [str(len(some)), f"{some.mean():.0%}" if len(some) else ""]
         lines.append(f"| {group} | {len(part)} | {' | '.join(cells)} |")
     return lines
 
 
 def _table(shares: pd.DataFrame) -> list[str]:
-    lines = [f"| feature | {' | '.join(shares)} |", "|---|" + "---:|" * shares.shape[1]]
+    lines = [f"| feature | {' | '.join(map(str, shares))} |", "|---|" + "---:|" * shares.shape[1]]
     for name, row in shares.iterrows():
         lines.append(f"| `{name}` | {' | '.join(_percent(share) for share in row)} |")
     return lines
@@ -155,7 +157,8 @@ def _filled(cohort: Cohort) -> list[str]:
         frame = cohort.tables.get(table)
         if frame is None or frame.empty or table == "sleep_epochs":
             continue
-        names = [c for c in frame if frame[c].notna().any() and not c.endswith(NOT_DATA)]
+        filled = [str(c) for c in frame if frame[c].notna().any()]
+        names = [c for c in filled if not c.endswith(NOT_DATA)]
         told.append(f"{table} ({len(frame):,} rows): {', '.join(names)}")
     return told
 

@@ -84,7 +84,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
         **{name: frame[name].map(pd.Timestamp.isoformat, na_action="ignore") for name in times}
     )
     rows = texts.astype(object).to_dict("records")
-    return [{name: x for name, x in row.items() if not pd.isna(x)} for row in rows]
+    return [{str(name): x for name, x in row.items() if not pd.isna(x)} for row in rows]
 
 
 def _frame(table: str, columns: dict[str, object]) -> pd.DataFrame:
@@ -94,7 +94,9 @@ def _frame(table: str, columns: dict[str, object]) -> pd.DataFrame:
 
 
 def _times(seconds: np.ndarray) -> pd.Series:
-    return pd.Series(seconds.astype("datetime64[s]")).dt.as_unit("us").dt.tz_localize("UTC")
+    naive = pd.Series(seconds.astype("datetime64[s]")).dt.as_unit("us")
+    times: pd.Series = naive.dt.tz_localize("UTC")
+    return times
 
 
 def _late(rng: np.random.Generator, at_s: np.ndarray, share: float, days: float) -> np.ndarray:
@@ -183,11 +185,11 @@ def _labs(rng: np.random.Generator, ids: np.ndarray, days: int) -> dict[str, obj
 
 def _tests(rng: np.random.Generator, ids: np.ndarray, days: int) -> dict[str, object]:
     parts = []
-    for test, share, mean, sd in (("cmj_height", 0.4, 38, 2), ("readiness", 0.8, 6, 1)):
+    for name, share, mean, sd in (("cmj_height", 0.4, 38, 2), ("readiness", 0.8, 6, 1)):
         athlete, day = np.nonzero(rng.random((ids.size, days)) < share)
         at = START_S + day * DAY_S + 7 * 3600 + rng.integers(0, 3600, athlete.size)
         value = rng.normal(mean, sd, athlete.size)
-        parts.append((athlete, at, np.full(athlete.size, test, object), value))
+        parts.append((athlete, at, np.full(athlete.size, name, object), value))
     athlete, at, test, value = (np.concatenate(column) for column in zip(*parts, strict=True))
     return {
         "athlete_id": ids[athlete], "measured_at": _times(at), "test": test, "value": value,

@@ -143,28 +143,31 @@ def one_row(calls: int = 1000) -> dict[str, dict[str, float]]:
     without and with all checks.
     """
     warm_up()
-    specs, timed = shipped_testspecs(), {}
-    names = known_tests()
-    for days in (28, 112):
-        body = request_body(days, seed=20)
-        question = parse(body)
-        history = question.history(names)
-        asked = landmark_queries(history, names.index(TESTS[0]), (0.0,))
-        one = asked.take(np.arange(len(asked) - 1, len(asked)))
-        rows = {name: body.get(name, ()) for name in ROW_TABLES} | {"athletes": [body["athlete"]]}
-        before: dict[str, Callable[[], History]] = {
-            "history": lambda h=history: h,
-            "parsed request": lambda q=question: q.history(names),
-            "rows, unchecked": lambda r=rows: history_of_columns(
-                request_columns(r, names).columns, "Europe/Oslo", names
-            ),
-            "JSON objects, every row checked": lambda b=body: parse(b).history(names),
-        }
-        for begin, work in before.items():
-            timed[f"{begin} to features, {days} d"] = _quantiles(
-                lambda w=work, q=one: build_features(w(), q, specs), calls
-            )
-    return timed
+    return _timed_row(28, calls) | _timed_row(112, calls)
+
+
+def _timed_row(days: int, calls: int) -> dict[str, dict[str, float]]:
+    specs, names = shipped_testspecs(), known_tests()
+    body = request_body(days, seed=20)
+    question = parse(body)
+    history = question.history(names)
+    asked = landmark_queries(history, names.index(TESTS[0]), (0.0,))
+    one = asked.take(np.arange(len(asked) - 1, len(asked)))
+    rows = {name: body.get(name, ()) for name in ROW_TABLES} | {"athletes": [body["athlete"]]}
+    before: dict[str, Callable[[], History]] = {
+        "history": lambda: history,
+        "parsed request": lambda: question.history(names),
+        "rows, unchecked": lambda: history_of_columns(
+            request_columns(rows, names).columns, "Europe/Oslo", names
+        ),
+        "JSON objects, every row checked": lambda: parse(body).history(names),
+    }
+    return {
+        f"{begin} to features, {days} d": _quantiles(
+            lambda w=work: build_features(w(), one, specs), calls
+        )
+        for begin, work in before.items()
+    }
 
 
 def _quantiles(work: Any, calls: int) -> dict[str, float]:  # noqa: ANN401

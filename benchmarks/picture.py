@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
 
@@ -30,6 +30,7 @@ from nmr_ml.recovery_tests import COMPONENTS, shipped_testspecs
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
     from nmr_ml.cohort.cohort import Cohort
 
@@ -40,7 +41,7 @@ DAYS = 42
 GREY, SKY, BLUE, ORANGE, RED, GREEN, BLACK = (
     "#c4c8cc", "#a8d4f0", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#222222",
 )  # fmt: skip
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans", "font.size": 9.5, "axes.spines.top": False,
     "axes.edgecolor": "#888888", "axes.titlesize": 10.5, "axes.titleweight": "bold",
     "axes.titlelocation": "left", "legend.frameon": False, "legend.fontsize": 9,
@@ -85,8 +86,8 @@ def record_of(cohort: Cohort) -> Record:
     days = days[days.index >= days.index[0] + pd.Timedelta(days=35)]
     last = days.rolling(DAYS).sum().idxmax()
     first = last - pd.Timedelta(days=DAYS - 1)
-    kept = [f[f["day"].between(first, last)] for f in (sessions, nights, tests)]
-    return Record(*kept, features=_features(cohort, pd.date_range(first, last)))
+    sessions, nights, tests = (f[f["day"].between(first, last)] for f in (sessions, nights, tests))
+    return Record(sessions, nights, tests, _features(cohort, pd.date_range(first, last)))
 
 
 def _features(cohort: Cohort, days: pd.DatetimeIndex) -> pd.DataFrame:
@@ -123,8 +124,8 @@ def draw(record: Record) -> Figure:
     _recovery(axes[3], record)
     days = record.features.index
     axes[3].set_xlim(days[0] - pd.Timedelta(hours=14), days[-1] + pd.Timedelta(hours=14))
-    axes[3].xaxis.set_major_locator(mdates.WeekdayLocator(mdates.MO))
-    axes[3].xaxis.set_major_formatter(mdates.DateFormatter("Mon %-d %b"))
+    axes[3].xaxis.set_major_locator(mdates.WeekdayLocator(mdates.MO))  # type: ignore[no-untyped-call]
+    axes[3].xaxis.set_major_formatter(mdates.DateFormatter("Mon %-d %b"))  # type: ignore[no-untyped-call]
     for ax in axes:
         ax.grid(axis="x", color="#e6e6e6", linewidth=0.8)
         ax.set_axisbelow(True)

@@ -84,7 +84,8 @@ def fitted(cohort: Cohort, test: str, config: TrainConfig) -> tuple[FittedCompon
 def next_morning(reading: FittedReading) -> Bools:
     """Return the pairs of the README: asked in the evening, an answer that day and the next."""
     data = reading.data
-    return data.following & (data.last_age_d == 0) & (data.ahead_h < 24)
+    asked: Bools = data.following & (data.last_age_d == 0) & (data.ahead_h < 24)
+    return asked
 
 
 def _reading_section(name: str, test: str, reading: FittedReading) -> str:

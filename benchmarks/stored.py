@@ -29,7 +29,7 @@ def save(problem: Problem, folder: Path) -> None:
     """Write the arrays of `problem` under `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, value in problem._asdict().items():
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         shape = _taken_apart(value, name, arrays)
         (folder / f"{name}.json").write_text(json.dumps(shape))
         np.savez(folder / f"{name}.npz", **arrays)

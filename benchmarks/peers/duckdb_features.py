@@ -38,7 +38,10 @@ def prepare(tables: Tables, folder: str | None = None) -> duckdb.DuckDBPyConnect
     """Return a database in memory that holds the tables, missing numbers as NULL."""
     import duckdb
 
-    settings: dict[str, str | int] = {"memory_limit": MEMORY_LIMIT, "threads": THREADS}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": MEMORY_LIMIT,
+        "threads": THREADS,
+    }
     if folder is not None:
         settings["temp_directory"] = folder
     sql = duckdb.connect(config=settings)

@@ -44,7 +44,8 @@ def build(frame: pd.DataFrame) -> pd.DataFrame:
     forecast = MLForecast(
         models=[], freq=1, lags=[1], lag_transforms={1: [*means, RollingStd(7), *averages]}
     )
-    made = forecast.preprocess(frame, static_features=[], dropna=False).drop(columns="y")
+    whole: pd.DataFrame = forecast.preprocess(frame, static_features=[], dropna=False)
+    made = whole.drop(columns="y")
     made.columns = ["unique_id", "ds", *NAMES]
     for days in SPANS_D:
         made[f"load_sum_{days}d_au"] *= days

@@ -68,7 +68,7 @@ def _windows(queries: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
         1: ["n", "load"], 3: ["n", "load"], 7: ["n", "match", "load", *SUMMED],
         28: ["n", "match", "load", *SUMMED], 112: ["n"],
     }  # fmt: skip
-    sums = {}
+    sums: dict[tuple[str, int], np.ndarray] = {}
     for days, columns in wanted.items():
         rolled = by_athlete[columns].rolling(f"{days}D", min_periods=1)
         total = rolled.sum()[is_query]
@@ -104,7 +104,8 @@ def _averages(queries: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     daily = daily.reindex(range(days.min(), int(queries["as_of_s"].max()) // DAY_S + 1))
     daily = daily.fillna(0.0)
     day = (queries["as_of_s"] // DAY_S - 1).to_numpy()
-    at = daily.index.get_indexer(day), daily.columns.get_indexer(queries["athlete"])
+    athlete = pd.Index(queries["athlete"])
+    at = daily.index.get_indexer(pd.Index(day)), daily.columns.get_indexer(athlete)
     of_day = {
         name: np.where(at[0] >= 0, daily.ewm(span=span, adjust=False).mean().to_numpy()[at], np.nan)
         for name, span in zip(EWMA_NAMES, (7, 28), strict=False)

@@ -46,7 +46,7 @@ def fit(training: Training) -> Answer:
             followed.deficit, fixed[:, kept], groups=athlete[owner], exog_re=basis[:, 1:]
         )
         found = model.fit(reml=True, method="lbfgs", maxiter=100)
-    weights = np.zeros(fixed.shape[1])
+    weights: Floats = np.zeros(fixed.shape[1])
     weights[kept] = found.fe_params
     weights = weights.reshape(episodes.shape[1], len(TAUS_H))
     # What scatters more than the tests do is taken for episodes that differ in size.

@@ -105,7 +105,7 @@ _BESIDE_ROWS = {
     "sessions": ("session_ids",),
     "events": ("event_ids", "event_kinds", "event_grades"),
 }
-_EVENT_KINDS = TABLES["episodes"].column("kind").categories
+EVENT_KINDS = TABLES["episodes"].column("kind").categories
 _DAY_PRECISION = float(TABLES["sessions"].column("time_precision").categories.index("day"))
 
 
@@ -135,7 +135,7 @@ def history_of_columns(
     place = {name: i for i, name in enumerate(ids)}
     sessions, session_ids = _sessions(tables["sessions"], place, timezone)
     events, event_ids, grades = _events(tables["episodes"], place)
-    kinds = np.array([*_EVENT_KINDS, None], object)
+    kinds = np.array([*EVENT_KINDS, None], object)
     nights = _sleep(tables["sleep"], place, timezone)
     return History(
         athlete_ids=ids,

@@ -67,7 +67,7 @@ def drop(bits: Bits, rank: int) -> None:
 
 
 @kept
-def ones(word: int) -> int:
+def ones(word: np.uint64) -> int:
     """Return the number of bits that are set (the usual sideways addition)."""
     x = np.uint64(word)
     x -= (x >> np.uint64(1)) & _M1

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from nmr_ml.cohort.tables import TABLES
 from nmr_ml.history.episodes import EXERTION
+from nmr_ml.history.history import EVENT_KINDS
 from nmr_ml.levels import INTERVAL_LEVEL
 from nmr_ml.predictions.confidence import CONFIDENCE
 from nmr_ml.reasons import Abstain
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from nmr_ml.numeric.arrays import Ints
 
 
-EVENT_KINDS = TABLES["episodes"].column("kind").categories
 Kind = Literal["text", "time", "number", "flag", "drivers", "curve"]
 
 #: Hours after the clock start of the `p_*` and `deficit_*` columns.

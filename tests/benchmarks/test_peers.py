@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.numeric.arrays import Floats
 
 TOLERANCE = 1e-9
 #: The event time of each table, the moment a row is known at once.
@@ -49,11 +50,12 @@ def engine(asked: Problem, names: tuple[str, ...]) -> np.ndarray:
     return matrix[:, columns_of(names)]
 
 
-def peer(name: str, asked: Problem, names: tuple[str, ...]) -> np.ndarray:
+def peer(name: str, asked: Problem, names: tuple[str, ...]) -> Floats:
     pytest.importorskip(name)
     module: Any = importlib.import_module(f"benchmarks.peers.{name}_features")
     out = module.build(module.prepare(tables_of(*asked)))[list(names)]
-    return out.to_numpy() if name == "polars" else out.to_numpy(np.float64)
+    matrix: Floats = out.to_numpy() if name == "polars" else out.to_numpy(np.float64)
+    return matrix
 
 
 def assert_same(theirs: np.ndarray, ours: np.ndarray, names: tuple[str, ...]) -> None:

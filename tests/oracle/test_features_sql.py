@@ -123,7 +123,8 @@ def _ask(sql: duckdb.DuckDBPyConnection, name: str, **parameters: object) -> pd.
 def _endocrine(rows: pd.DataFrame, n: int) -> pd.DataFrame:
     """Spread the series over columns; DuckDB has no normal distribution for the probability."""
     columns: dict[str, pd.Series] = {}
-    for name, some in rows.set_index("q_id").groupby("name"):
+    for key, some in rows.set_index("q_id").groupby("name"):
+        name = str(key)
         pill = some["blood"] & some["pill"]
         deviation = some["ln"] - some["mean"]
         if name == "after_exercise":

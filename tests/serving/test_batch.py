@@ -41,7 +41,7 @@ def scored(cohort: Path, out: Path, bundle: Bundle, options: Options, bucket: in
 
 def predictions(out: Path) -> pd.DataFrame:
     keys = ["athlete_id", "episode_id", "component", "as_of"]
-    frame = pq.read_table(out / "predictions").to_pandas()
+    frame: pd.DataFrame = pq.read_table(out / "predictions").to_pandas()
     return frame.sort_values(keys, ignore_index=True)
 
 
@@ -209,7 +209,7 @@ def test_json_has_no_infinity(bundle: Bundle, sim_cohort: Cohort) -> None:
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_read(
-    tmp_path: Path, given: dict[str, str], code: str
+    tmp_path: Path, given: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
         score_command(tmp_path / "absent", tmp_path / "out", model="absent/model", **given)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 import numpy as np
 
 
-def assert_same(given: object, expected: object, where: str = "") -> None:
+def assert_same(given: Any, expected: object, where: str = "") -> None:
     if is_dataclass(expected):
         for field in fields(expected):
             name = f"{where}.{field.name}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -12,8 +14,9 @@ from nmr_ml.history.queries import Queries
 from nmr_ml.numeric.arrays import owners
 from nmr_ml.recovery_tests import COMPONENTS, shipped_testspecs
 
-DTYPES = {"time": "datetime64[us, UTC]", "date": "datetime64[us]", "number": "float64",
-          "bool": "boolean"}  # fmt: skip
+DTYPES: dict[str, Any] = {
+    "time": "datetime64[us, UTC]", "date": "datetime64[us]", "number": "float64", "bool": "boolean",
+}  # fmt: skip
 #: Days 50-170 of 2026 contain the start of summer time in Europe.
 START = pd.Timestamp("2026-02-19T00:00:00Z")
 TESTS = ("cmj_height", "rsi_mod", "voluntary_activation", "readiness", "fatigue", "soreness",
@@ -22,11 +25,11 @@ STEROIDS = ("testosterone", "cortisol", "shbg")
 INDEX_TESTS = ("cmj_height", "rsi_mod", "voluntary_activation", "readiness")
 
 
-def frame(table: str, rows: dict[str, object] | list[dict[str, object]]) -> pd.DataFrame:
+def frame(table: str, rows: dict[str, Any] | list[dict[str, Any]]) -> pd.DataFrame:
     """Return `rows` with every column of `table` in the canonical dtypes."""
     full = pd.DataFrame(rows).reindex(columns=list(TABLES[table].names))
     for column in TABLES[table].columns:
-        kind = DTYPES.get(column.kind, "str")
+        kind: Any = DTYPES.get(column.kind, "str")
         if kind.startswith("datetime64[us, UTC]"):
             full[column.name] = pd.to_datetime(full[column.name], utc=True).dt.as_unit("us")
         else:
@@ -34,7 +37,7 @@ def frame(table: str, rows: dict[str, object] | list[dict[str, object]]) -> pd.D
     return full
 
 
-def cohort(timezone: str = "Europe/Oslo", **tables: object) -> Cohort:
+def cohort(timezone: str = "Europe/Oslo", **tables: Any) -> Cohort:
     """Return a cohort of the given rows, with empty frames for the other tables."""
     return Cohort("test", timezone, {name: frame(name, tables.get(name, {})) for name in TABLES})
 
@@ -42,7 +45,7 @@ def cohort(timezone: str = "Europe/Oslo", **tables: object) -> Cohort:
 def random_cohort(seed: int, athletes: int = 4, days: int = 60, rate: float = 0.9) -> Cohort:
     """Return a cohort with every awkwardness that the engine has rules for."""
     rng = np.random.default_rng(seed)
-    tables: dict[str, list[dict[str, object]]] = {name: [] for name in TABLES}
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     for a in range(athletes):
         athlete = f"{a:03d}"
         tables["athletes"].append(_athlete(rng, athlete))
@@ -91,7 +94,7 @@ def history_of(some: Cohort) -> History:
 def _index(history: History, component: str) -> int:
     if component == "availability":
         return -1
-    return history.test_names.index(INDEX_TESTS[COMPONENTS.index(component)])  # type: ignore[arg-type]
+    return history.test_names.index(INDEX_TESTS[COMPONENTS.index(component)])
 
 
 def _moment(day: float) -> pd.Timestamp:
@@ -106,11 +109,15 @@ def _late(rng: np.random.Generator, at: pd.Timestamp, share: float, days: float)
     return at + pd.Timedelta(seconds=round(rng.uniform(0, days) * 86_400))
 
 
-def _some(rng: np.random.Generator, value: float, missing: float = 0.3) -> float:
+def _some(rng: np.random.Generator, value: float | np.integer[Any], missing: float = 0.3) -> float:
     return np.nan if rng.random() < missing else round(float(value), 3)
 
 
-def _athlete(rng: np.random.Generator, athlete: str) -> dict[str, object]:
+def _one_of(rng: np.random.Generator, values: list[Any], p: list[float] | None = None) -> Any:
+    return rng.choice(values, p=p)
+
+
+def _athlete(rng: np.random.Generator, athlete: str) -> dict[str, Any]:
     return {
         "athlete_id": athlete,
         "sex": rng.choice(["female", "male", "unknown"], p=[0.45, 0.45, 0.1]),
@@ -126,8 +133,8 @@ def _athlete(rng: np.random.Generator, athlete: str) -> dict[str, object]:
 
 def _sessions(
     rng: np.random.Generator, athlete: str, days: int, rate: float
-) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     pause = rng.uniform(0, days)  # a gap of ten days
     for day in range(days):
         if pause < day < pause + 10:
@@ -139,8 +146,8 @@ def _sessions(
             rows.append({
                 "session_id": f"{athlete}-{len(rows):04d}", "athlete_id": athlete,
                 "started_at": started, "ended_at": ended,
-                "kind": rng.choice([*SESSION_KINDS, None]),
-                "modality": rng.choice([*MODALITIES[:3], None]),
+                "kind": _one_of(rng, [*SESSION_KINDS, None]),
+                "modality": _one_of(rng, [*MODALITIES[:3], None]),
                 "session_rpe": _some(rng, rng.integers(1, 10)),
                 "session_load_au": _some(rng, rng.choice([0, 200, rng.uniform(50, 900)])),
                 "distance_m": _some(rng, rng.uniform(2000, 11000)),
@@ -163,8 +170,8 @@ def _sessions(
     return rows
 
 
-def _nights(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+def _nights(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     for day in range(days):
         if rng.random() < 0.15:
             continue
@@ -178,9 +185,9 @@ def _nights(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str,
     return rows
 
 
-def _epochs(rng: np.random.Generator, nights: list[dict[str, object]]) -> list[dict[str, object]]:
+def _epochs(rng: np.random.Generator, nights: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return about 20 epochs for most nights; with some nights they end early or hold gaps."""
-    rows: dict[object, dict[str, object]] = {}
+    rows: dict[object, dict[str, Any]] = {}
     for night in nights:
         at, wake = pd.Timestamp(night["onset_at"]), pd.Timestamp(night["wake_at"])
         kept = rng.choice([1.0, 0.97, 0.5], p=[0.8, 0.15, 0.05])
@@ -196,7 +203,7 @@ def _epochs(rng: np.random.Generator, nights: list[dict[str, object]]) -> list[d
 
 def _night(
     rng: np.random.Generator, athlete: str, onset: pd.Timestamp, wake: pd.Timestamp
-) -> dict[str, object]:
+) -> dict[str, Any]:
     minutes = (wake - onset).total_seconds() / 60
     deep = rng.choice([60.0, rng.uniform(0, 110)])
     return {
@@ -208,15 +215,15 @@ def _night(
         "latency_min": _some(rng, rng.uniform(2, 50)),
         "hrv_rmssd_ms": _some(rng, rng.lognormal(4, 0.2)),
         "resting_hr_bpm": _some(rng, rng.normal(52, 3)),
-        "device": rng.choice(["ring", "watch", None], p=[0.9, 0.05, 0.05]),
+        "device": _one_of(rng, ["ring", "watch", None], p=[0.9, 0.05, 0.05]),
         "known_at": _late(rng, wake, 0.1, 3),
     }  # fmt: skip
 
 
 def _labs(
-    rng: np.random.Generator, athlete: str, days: int, nights: list[dict[str, object]]
-) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+    rng: np.random.Generator, athlete: str, days: int, nights: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     wakes = [night["wake_at"] for night in nights if night["athlete_id"] == athlete]
     for _ in range(days // 2):
         drawn = _moment(rng.integers(0, days) + rng.choice([0.35, rng.uniform(0, 1)]))
@@ -228,8 +235,8 @@ def _labs(
             rows.append({
                 "athlete_id": athlete, "drawn_at": at, "analyte": analyte,
                 "value": 0.0 if rng.random() < 0.03 else rng.lognormal(2, 0.4),
-                "unit": "1", "specimen": specimen, "awake_at": rng.choice([awake, None]),
-                "below_loq": rng.choice([True, False, None], p=[0.05, 0.65, 0.3]),
+                "unit": "1", "specimen": specimen, "awake_at": _one_of(rng, [awake, None]),
+                "below_loq": _one_of(rng, [True, False, None], p=[0.05, 0.65, 0.3]),
                 "time_precision": "day" if at.day % 5 == 0 else "minute",
                 "known_at": _late(rng, at, 0.5, 3),
             })  # fmt: skip
@@ -242,9 +249,9 @@ def _labs(
     return rows
 
 
-def _tests(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, object]]:
+def _tests(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, Any]]:
     specs = shipped_testspecs()
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for day in range(days):
         for test in TESTS:
             if rng.random() < 0.4:
@@ -257,14 +264,14 @@ def _tests(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, 
                 "athlete_id": athlete, "measured_at": at, "test": test,
                 "value": round(rng.normal(middle, spread), 2), "unit": specs[test].unit,
                 "trials_n": _some(rng, rng.integers(1, 4)),
-                "rested": rng.choice([True, False, None], p=[0.2, 0.1, 0.7]),
+                "rested": _one_of(rng, [True, False, None], p=[0.2, 0.1, 0.7]),
                 "time_precision": "day" if by_day else "minute",
                 "known_at": _late(rng, at, 0.2, 2),
             })  # fmt: skip
     return rows
 
 
-def _food(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, object]]:
+def _food(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, Any]]:
     first = START.tz_localize(None)
     return [
         {
@@ -279,14 +286,14 @@ def _food(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, o
     ]  # fmt: skip
 
 
-def _episodes(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+def _episodes(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     for n in range(rng.integers(0, 4)):
         onset = _moment(rng.uniform(0, days))
         resolved = onset + pd.Timedelta(hours=float(rng.uniform(10, 500)))
         rows.append({
             "episode_id": f"{athlete}-e{n}", "athlete_id": athlete,
             "kind": rng.choice(["injury", "systemic"]), "onset_at": onset,
-            "resolved_at": rng.choice([resolved, None]), "known_at": _late(rng, onset, 0.3, 5),
+            "resolved_at": _one_of(rng, [resolved, None]), "known_at": _late(rng, onset, 0.3, 5),
         })  # fmt: skip
     return rows

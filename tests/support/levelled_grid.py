@@ -13,6 +13,8 @@ from nmr_ml.models.curve.likelihood import FAST_HALF_LIFE_H
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nmr_ml.numeric.arrays import Floats
+
 #: Three levels with two powers each, in no order, so that a shape's level must be looked up.
 LEVELLED = CurveGrid(
     np.linspace(np.log(0.5), np.log(40), 9),
@@ -25,19 +27,22 @@ LEVELLED = CurveGrid(
 )
 
 
-def normal(nodes: np.ndarray, mean: float, spread: float) -> np.ndarray:
+def normal(nodes: Floats, mean: float, spread: float) -> Floats:
     """Return normal probabilities over `nodes`."""
     weight = np.exp(-0.5 * ((nodes - mean) / spread) ** 2)
-    return weight / weight.sum()
+    probability: Floats = weight / weight.sum()
+    return probability
 
 
-def shape_prior(grid: CurveGrid, mean: float, spread: float) -> np.ndarray:
+def shape_prior(grid: CurveGrid, mean: float, spread: float) -> Floats:
     """Return the probability of each shape where the slow share is normal over its levels."""
     of_level = normal(grid.share, mean, spread)
     return np.array([w * of_level[k] for w, k in zip(grid.weights, grid.level, strict=True)])
 
 
-def node_prior(grid: CurveGrid, mean: Sequence[float], spread: Sequence[float]) -> np.ndarray:
+def node_prior(
+    grid: CurveGrid, mean: Sequence[float] | Floats, spread: Sequence[float] | Floats
+) -> Floats:
     """Return the probability of each node, shape (n_s, n_a, n_b)."""
     a = normal(grid.log_amplitude, mean[0], spread[0])
     b = normal(grid.log_tau, mean[1], spread[1])
@@ -45,31 +50,34 @@ def node_prior(grid: CurveGrid, mean: Sequence[float], spread: Sequence[float]) 
     return s[:, None, None] * a[None, :, None] * b[None, None, :]
 
 
-def node_deficits(grid: CurveGrid, hour: float) -> np.ndarray:
+def node_deficits(grid: CurveGrid, hour: float) -> Floats:
     """Return the deficit of each node after `hour` hours, shape (n_s, n_a, n_b)."""
     slow, power = grid.slow[:, None], grid.power[:, None]
     fast = (1 - slow) * 2.0 ** (-hour / FAST_HALF_LIFE_H)
     left = fast + slow * np.exp(-((hour / np.exp(grid.log_tau)) ** power))
-    return np.exp(grid.log_amplitude)[None, :, None] * left[:, None, :]
+    deficit: Floats = np.exp(grid.log_amplitude)[None, :, None] * left[:, None, :]
+    return deficit
 
 
 def node_loglik(
     grid: CurveGrid, tests: Sequence[tuple[float, float, float]], shared: float
-) -> np.ndarray:
+) -> Floats:
     """Return the log density of `tests` (hours, deficit, error) at each node, (n_s, n_a, n_b)."""
     hours, deficit, error = np.array(tests).T
     apart = np.stack([d - node_deficits(grid, h) for h, d in zip(hours, deficit, strict=True)], -1)
     noise = multivariate_normal(np.zeros(len(tests)), np.diag(error**2) + shared**2)
-    return noise.logpdf(apart.reshape(-1, len(tests))).reshape(apart.shape[:3])
+    density: Floats = noise.logpdf(apart.reshape(-1, len(tests)))
+    return density.reshape(apart.shape[:3])
 
 
 def node_posterior(
-    grid: CurveGrid, mean: Sequence[float], spread: Sequence[float],
+    grid: CurveGrid, mean: Sequence[float] | Floats, spread: Sequence[float] | Floats,
     tests: Sequence[tuple[float, float, float]], shared: float,
-) -> np.ndarray:  # fmt: skip
+) -> Floats:  # fmt: skip
     """Return the probability of each node once `tests` are seen, shape (n_s, n_a, n_b)."""
     joint = node_prior(grid, mean, spread)
     if tests:
         loglik = node_loglik(grid, tests, shared)
         joint = joint * np.exp(loglik - loglik.max())
-    return joint / joint.sum()
+    probability: Floats = joint / joint.sum()
+    return probability

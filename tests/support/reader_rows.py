@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from nmr_ml.cohort.reader import canonical_cohort
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nmr_ml.cohort.cohort import Cohort
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-Row = dict[str, object]
+Row = dict[str, Any]
 
 ATHLETE: Row = {"athlete_id": "007", "sex": "male"}
 #: One good row of each table.
@@ -57,7 +63,17 @@ GOOD: dict[str, Row] = {
 }
 
 
-def read_rows(timezone: str = "Europe/Oslo", **rows: list[Row]) -> tuple[object, dict]:
+def read_rows(
+    timezone: str = "Europe/Oslo", **rows: list[Row]
+) -> tuple[Cohort, Mapping[str, pd.DataFrame]]:
+    """Return the cohort of these rows, with an athlete unless `athletes` is given, and the rest."""
+    return read_tables(rows, timezone)
+
+
+def read_tables(
+    rows: Mapping[str, list[Row]], timezone: str = "Europe/Oslo"
+) -> tuple[Cohort, Mapping[str, pd.DataFrame]]:
+    """Return the same of rows by table."""
     raw = {"athletes": [ATHLETE], **rows}
     return canonical_cohort(
         "squad", timezone, {name: pd.DataFrame(of) for name, of in raw.items()}, now=NOW

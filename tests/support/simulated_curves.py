@@ -16,6 +16,8 @@ from training.baselines.curves import Starts
 from training.scoring.forecasts import CurvePriors, TestsToForetell
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from nmr_ml.labels.followed_tests import Followed
 
 #: One exponential, with nodes close enough for spreads from 0.15 on.
@@ -79,6 +81,6 @@ def athletes(n: int, each: int) -> np.ndarray:
     return np.repeat(np.array([f"a{i:03d}" for i in range(n)], dtype=object), each)
 
 
-def with_deficits(followed: Followed, deficit: np.ndarray) -> Followed:
+def with_deficits(followed: Followed, deficit: ArrayLike) -> Followed:
     """Return the same tests with other readings."""
     return replace(followed, deficit=np.asarray(deficit, np.float64))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.numeric.arrays import Floats
 
 START = pd.Timestamp("2026-03-02T00:00:00Z")
 START_S = int(START.timestamp())
@@ -39,7 +40,8 @@ def at_s(hours: float) -> int:
 
 def session(
     ends_h: float, load: float = 400.0, *, hours: float = 1.5, athlete: str = "a",
-    name: str | None = None, known_h: float | None = None, modality: str = "soccer", **more: Any,
+    name: str | None = None, known_h: float | None = None, modality: str | None = "soccer",
+    **more: Any,
 ) -> Row:  # fmt: skip
     """Return a session by its end; `load` in arbitrary units (NaN: not reported)."""
     return {
@@ -93,6 +95,11 @@ def small_cohort(
     return cohort(timezone, **{name: rows for name, rows in given.items() if rows})
 
 
+def rows_of(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a table, to make another cohort of."""
+    return [{str(name): x for name, x in row.items()} for row in frame.to_dict("records")]
+
+
 def person(athlete: str, **more: Any) -> Row:
     """Return an athlete, a woman born in 1995 unless said otherwise."""
     return {"athlete_id": athlete, "sex": "female", "birth_year": 1995, **more}
@@ -104,10 +111,12 @@ def history_of(some: Cohort) -> History:
 
 
 def followed_of(
-    episodes: Sequence[Sequence[tuple[float, float, float]]], shared: Sequence[float] | float = 1.0
+    episodes: Sequence[Sequence[tuple[float, float, float]]],
+    shared: Sequence[float] | Floats | float = 1.0,
 ) -> Followed:
     """Return episodes from their tests as (hours, deficit, error)."""
     flat = np.array([test for tests in episodes for test in tests], np.float64).reshape(-1, 3).T
+    hours, deficit, error = np.ascontiguousarray(flat)
     n = len(episodes)
     ones = np.ones(n)
     offsets = np.concatenate([[0], np.cumsum([len(tests) for tests in episodes])])
@@ -118,6 +127,6 @@ def followed_of(
         ones * 40.0, ones * 0.4, np.full(n, KEPT_TESTS), taken_s, rest, ones * 0.0
     )
     return Followed(
-        offsets.astype(np.int64), *np.ascontiguousarray(flat), np.broadcast_to(shared, n) * ones,
+        offsets.astype(np.int64), hours, deficit, error, np.broadcast_to(shared, n) * ones,
         baselines,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -58,7 +58,7 @@ class Shell:
 
     folder: Path
 
-    def start(self, *arguments: str, **more: object) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         environment = {
             **os.environ,
             "PYTHONPATH": str(self.folder / "plugin"),

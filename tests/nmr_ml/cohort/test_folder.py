@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -11,7 +11,7 @@ from nmr_ml.cohort.tables import TABLES, TRUTH
 from nmr_ml.cohort.writer import write_cohort
 from nmr_ml.errors import DataError
 from nmr_ml.reasons import Notice
-from tests.support.reader_rows import ATHLETE, GOOD, NOW, read_rows
+from tests.support.reader_rows import ATHLETE, GOOD, NOW, read_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _raises(path: Path, **options: object) -> DataError:
+def _raises(path: Path, **options: Any) -> DataError:
     with pytest.raises(DataError) as caught:
         read_cohort(path, now=NOW, **options)
     return caught.value
@@ -73,7 +73,7 @@ def _write(path: Path, form: str, rows: dict[str, pd.DataFrame]) -> None:
 
 
 def test_typed_parquet_and_csv_give_the_same_canonical_frames(tmp_path: Path) -> None:
-    cohort, _ = read_rows(**{name: [row] for name, row in GOOD.items()})
+    cohort, _ = read_tables({name: [row] for name, row in GOOD.items()})
     for fmt in ("parquet", "csv"):
         write_cohort(
             tmp_path / fmt, name="squad", timezone="Europe/Oslo", tables=cohort.tables, fmt=fmt

@@ -86,6 +86,6 @@ def test_bools(cell: object, value: bool) -> None:
 
 def test_not_a_bool() -> None:
     parsed = bools(pd.Series(["maybe", 2], dtype=object))
-    assert parsed.column.isna().all()
+    assert pd.isna(parsed.column).all()
     assert parsed.problems[0][0] is Quarantine.NOT_A_BOOL
     assert parsed.problems[0][1].all()

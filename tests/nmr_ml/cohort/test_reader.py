@@ -12,11 +12,11 @@ from nmr_ml.cohort.tables import TABLES
 from nmr_ml.errors import DataError
 from nmr_ml.reasons import Notice, Quarantine
 from nmr_ml.recovery_tests import shipped_testspecs
-from tests.support.reader_rows import ATHLETE, GOOD, NOW, Row, read_rows
+from tests.support.reader_rows import ATHLETE, GOOD, NOW, Row, read_rows, read_tables
 
 
 def test_good_rows_are_used() -> None:
-    cohort, rejected = read_rows(**{name: [row] for name, row in GOOD.items()})
+    cohort, rejected = read_tables({name: [row] for name, row in GOOD.items()})
     assert all(frame.empty for frame in rejected.values())
     assert {name: count.used for name, count in cohort.counts.items()} == dict.fromkeys(TABLES, 1)
     assert cohort.warnings == ()
@@ -63,7 +63,7 @@ REFUSED: list[tuple[str, Row, Quarantine, str]] = [
 
 @pytest.mark.parametrize(("table", "change", "reason", "column"), REFUSED)
 def test_row_is_refused(table: str, change: Row, reason: Quarantine, column: str) -> None:
-    cohort, rejected = read_rows(**{table: [{**GOOD[table], **change}]})
+    cohort, rejected = read_tables({table: [{**GOOD[table], **change}]})
     (row,) = rejected[table].to_dict("records")
     assert (row["reason"], row["column"]) == (reason.value, column)
     assert reason.sentence in row["sentence"]
@@ -120,7 +120,7 @@ def test_athletes_that_cannot_be_used_leave_orphans() -> None:
 
 
 def test_canonical_form() -> None:
-    cohort, _ = read_rows(**{name: [row] for name, row in GOOD.items()})
+    cohort, _ = read_tables({name: [row] for name, row in GOOD.items()})
     for name, table in TABLES.items():
         frame = cohort[name]
         assert tuple(frame.columns) == table.names

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,14 +11,17 @@ from nmr_ml.cohort.table_checks import schema, violations
 from nmr_ml.cohort.tables import ATHLETES, LABS, SESSIONS, TABLES, TRUTH
 from nmr_ml.reasons import Quarantine
 
+if TYPE_CHECKING:
+    from nmr_ml.cohort.tables import Table
+
 
 @pytest.mark.parametrize("table", [*TABLES.values(), TRUTH], ids=lambda table: table.name)
-def test_schema_has_every_column_and_accepts_the_empty_table(table: object) -> None:
+def test_schema_has_every_column_and_accepts_the_empty_table(table: Table) -> None:
     assert tuple(schema(table.name).columns) == table.names
     schema(table.name).validate(empty_table(table))
 
 
-def _athletes(**columns: object) -> pd.DataFrame:
+def _athletes(**columns: Any) -> pd.DataFrame:
     frame = pd.DataFrame({"athlete_id": ["a", "b", "c"], "sex": ["male", "female", "unknown"]})
     return frame.astype("str").assign(**columns)
 

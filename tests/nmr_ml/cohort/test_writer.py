@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ATHLETES = pd.DataFrame({"athlete_id": ["007", "NA"], "sex": ["male", "unknown"]})
+KNOWN: list[Any] = ["2026-03-02T17:00Z", None]
 SESSIONS = pd.DataFrame(
     {
         "session_id": ["s1", "s2"],
         "athlete_id": ["007", "NA"],
         "started_at": pd.to_datetime(["2026-03-01T17:00:00.000001+01:00"] * 2, format="ISO8601"),
         "duration_min": [90.1, 1 / 3],
-        "known_at": pd.to_datetime(["2026-03-02T17:00Z", None], format="ISO8601"),
+        "known_at": pd.to_datetime(KNOWN, format="ISO8601"),
     }
 )
 
 
-def _write(path: Path, **options: object) -> None:
-    about = {"name": "Łódź", "timezone": "Europe/Warsaw", "source": "made up"}
+def _write(path: Path, **options: Any) -> None:
+    about: dict[str, Any] = {"name": "Łódź", "timezone": "Europe/Warsaw", "source": "made up"}
     write_cohort(path, tables={"athletes": ATHLETES, "sessions": SESSIONS}, **{**about, **options})
 
 

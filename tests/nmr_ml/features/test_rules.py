@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,33 +23,33 @@ ATHLETE = {"athlete_id": "a", "sex": "male", "birth_year": 2000, "body_mass_kg":
 NAN = float("nan")
 
 
-def session(day: float, **columns: object) -> dict[str, object]:
+def session(day: float, **columns: Any) -> dict[str, Any]:
     ended = CLOCK - day * DAY
     return {"session_id": f"{day:+08.3f}", "athlete_id": "a", "ended_at": ended, "known_at": ended,
             "started_at": ended - DAY / 24, "session_load_au": 100.0, "time_precision": "minute",
             **columns}  # fmt: skip
 
 
-def night(day: float, **columns: object) -> dict[str, object]:
+def night(day: float, **columns: Any) -> dict[str, Any]:
     wake = CLOCK - day * DAY
     return {"athlete_id": "a", "onset_at": wake - DAY / 3, "wake_at": wake, "known_at": wake,
             "asleep_min": 450.0, "device": "ring", **columns}  # fmt: skip
 
 
-def sample(day: float, analyte: str, value: float, **columns: object) -> dict[str, object]:
+def sample(day: float, analyte: str, value: float, **columns: Any) -> dict[str, Any]:
     drawn = CLOCK - day * DAY
     return {"athlete_id": "a", "drawn_at": drawn, "analyte": analyte, "value": value, "unit": "1",
             "specimen": "serum", "known_at": drawn, **columns}  # fmt: skip
 
 
-def answer(day: float, value: float, **columns: object) -> dict[str, object]:
+def answer(day: float, value: float, **columns: Any) -> dict[str, Any]:
     at = CLOCK - day * DAY
     return {"athlete_id": "a", "measured_at": at, "test": "soreness", "value": value,
             "time_precision": "minute", "known_at": at, **columns}  # fmt: skip
 
 
 def features(
-    *, as_of_h: float = 0, athlete: dict[str, object] | None = None, **tables: object
+    *, as_of_h: float = 0, athlete: dict[str, Any] | None = None, **tables: Any
 ) -> dict[str, float]:
     """Return the features of the session that ends at `CLOCK`, or of an injury then."""
     history = history_of(cohort(athletes=[ATHLETE | (athlete or {})], **tables))
@@ -286,7 +288,7 @@ def test_samples_after_exercise_are_left_out_of_resting_quantities() -> None:
     check(features(labs=labs, sessions=[late], as_of_h=24), cortisol_ln=np.log(400))
 
 
-def pairs(ratio: float, **columns: object) -> list[dict[str, object]]:
+def pairs(ratio: float, **columns: Any) -> list[dict[str, Any]]:
     rows = []
     for day, testosterone in ((1, 20 * ratio), (20, 20.0), (40, 20.0), (60, 20.0)):
         rows += [sample(day, "testosterone", testosterone, **columns),
@@ -356,7 +358,7 @@ def test_questionnaire_needs_five_earlier_and_a_fresh_one() -> None:
 
 
 def test_earlier_injuries_and_what_is_open() -> None:
-    def injury(onset: float, resolved: float | None) -> dict[str, object]:
+    def injury(onset: float, resolved: float | None) -> dict[str, Any]:
         at = None if resolved is None else CLOCK - resolved * DAY
         return {"episode_id": f"e{onset}", "athlete_id": "a", "kind": "injury",
                 "onset_at": CLOCK - onset * DAY, "resolved_at": at,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nmr_ml.history.history import History
 
 
-def episodes_of(*rows: dict[str, object], **tables: object) -> Episodes:
+def episodes_of(*rows: dict[str, Any], **tables: Any) -> Episodes:
     return find_episodes(history_of(small_cohort(rows, **tables)))
 
 

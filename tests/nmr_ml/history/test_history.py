@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -117,7 +119,8 @@ def test_local_clock_agrees_with_pandas(zone: str) -> None:
 
 
 def test_missing_times_are_missing() -> None:
-    times = pd.Series(pd.to_datetime(["2026-01-01T00:00:01.9Z", None], utc=True)).dt.as_unit("us")
+    cells: list[Any] = ["2026-01-01T00:00:01.9Z", None]
+    times = pd.Series(pd.to_datetime(cells, utc=True)).dt.as_unit("us")
     np.testing.assert_equal(seconds(times), [1_767_225_601, np.nan])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,8 @@ from nmr_ml.history.rested_baseline import (
     daytime,
     daytime_of,
     rested_baselines,
-    test_errors,
 )
+from nmr_ml.history.rested_baseline import test_errors as errors_of  # else it counts as a test
 from nmr_ml.recovery_tests import COMPONENTS, shipped_testspecs
 from tests.support.feature_cohorts import cohort, history_of, random_cohort, random_queries
 from tests.support.plain_rules import loading_rule
@@ -23,15 +23,13 @@ from tests.support.plain_rules import loading_rule
 if TYPE_CHECKING:
     from nmr_ml.history.history import History
 
-test_errors.__test__ = False  # the function of that name is no test
 SPECS = shipped_testspecs()
 DAY = pd.Timedelta(days=1)
+Row = dict[str, Any]
 CLOCK = pd.Timestamp("2026-06-01T12:00:00Z")
 
 
-def trials_at(
-    *days: float, values: tuple[float, ...] | None = None, **columns: object
-) -> list[dict]:
+def trials_at(*days: float, values: tuple[float, ...] | None = None, **columns: Any) -> list[Row]:
     values = values or tuple(40.0 for _ in days)
     return [
         {"athlete_id": "a", "measured_at": CLOCK - day * DAY, "test": "cmj_height", "value": value,
@@ -40,7 +38,7 @@ def trials_at(
     ]  # fmt: skip
 
 
-def session_at(day: float, *, load: float = 400, known: float | None = None) -> dict[str, object]:
+def session_at(day: float, *, load: float = 400, known: float | None = None) -> dict[str, Any]:
     ended = CLOCK - day * DAY
     return {"session_id": f"s{day}", "athlete_id": "a", "started_at": ended - DAY / 24,
             "ended_at": ended, "session_load_au": load, "time_precision": "minute",
@@ -48,7 +46,7 @@ def session_at(day: float, *, load: float = 400, known: float | None = None) -> 
 
 
 def baseline_of(
-    tests: list[dict], sessions: list[dict], *, component: str = "power", as_of_d: float = 0
+    tests: list[Row], sessions: list[Row], *, component: str = "power", as_of_d: float = 0
 ) -> tuple[float, float, int]:
     history = history_of(cohort(
         athletes=[{"athlete_id": "a", "sex": "male"}], tests=tests, sessions=sessions
@@ -63,7 +61,7 @@ def baseline_of(
     return float(found.mean[0]), float(found.se[0]), int(found.tests_n[0])
 
 
-RESTED = {"rested": True}
+RESTED: dict[str, Any] = {"rested": True}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +82,7 @@ RESTED = {"rested": True}
         (trials_at(1, 2, 3.2), [session_at(9), session_at(2.99)], 1),  # taken before a session
     ],
 )
-def test_which_tests_are_rested(tests: list[dict], sessions: list[dict], count: int) -> None:
+def test_which_tests_are_rested(tests: list[Row], sessions: list[Row], count: int) -> None:
     mean, se, n = baseline_of(tests, sessions)
     assert n == count
     assert np.isnan(mean) == np.isnan(se) == (count < 3)
@@ -149,7 +147,7 @@ def test_daytime_of_a_day_is_not_known() -> None:
 def test_typical_error_uses_the_trials_of_the_row() -> None:
     tests = trials_at(1, trials_n=1) + trials_at(2)
     history = history_of(cohort(athletes=[{"athlete_id": "a", "sex": "male"}], tests=tests))
-    assert test_errors(history, SPECS) == pytest.approx([np.sqrt(7), np.sqrt(13)])
+    assert errors_of(history, SPECS) == pytest.approx([np.sqrt(7), np.sqrt(13)])
 
 
 def test_agrees_with_plain_computation_on_random_cohorts() -> None:
@@ -160,7 +158,7 @@ def test_agrees_with_plain_computation_on_random_cohorts() -> None:
     plain = [_plain(history, queries, row) for row in rows]
     assert found.tests_n.tolist() == [len(values) for values in plain]
     means = [np.mean(values) if len(values) >= 3 else np.nan for values in plain]
-    np.testing.assert_allclose(found.mean, means, rtol=1e-12)
+    np.testing.assert_allclose(found.mean, np.array(means), rtol=1e-12)
     assert 0.1 < np.isfinite(found.mean).mean() < 1
 
 

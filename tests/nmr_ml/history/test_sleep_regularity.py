@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
 from nmr_ml.cohort.tables import STAGES
 from nmr_ml.history.sleep_regularity import night_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HOUR = 3600
 Night = tuple[float, float]
@@ -14,9 +19,9 @@ Epoch = tuple[float, float, str]
 
 
 def pairs(
-    nights: list[Night], epochs: list[Epoch], known_h: list[float] | None = None,
+    nights: Sequence[Night], epochs: Sequence[Epoch], known_h: Sequence[float] | None = None,
     by_day: bool = False,
-) -> list[tuple[float, float, float]]:  # fmt: skip
+) -> list[tuple[float, float, Any]]:  # fmt: skip
     """Return waking (h), when it is known (h) and the same share of each pair of one athlete.
 
     Nights are onset and waking, epochs start, end and stage, all in hours.

@@ -80,7 +80,7 @@ def test_unknown_minutes_in_the_window_could_have_been_deep() -> None:
     early = night(("deep", 30), ("unknown", 10), ("light", 200))
     late = night(("deep", 30), ("light", 200), ("unknown", 10), number=1)
     rows = hypnogram.summary(together(early, late), np.full(2, 240 * 60.0))
-    assert np.isnan(rows.loc[0, "deep_first3h_min"])
+    assert np.isnan(rows["deep_first3h_min"][0])
     assert rows.loc[1, "deep_first3h_min"] == 30
     assert rows["deep_min"].tolist() == [30, 30]
     assert rows["awake_min"].tolist() == [0, 0]
@@ -108,6 +108,8 @@ def test_no_epochs_at_all() -> None:
     assert len(hypnogram.with_wakes(NO_WAKES, NO_WAKES).night) == 0
 
 
+Part = tuple[str, int]
+Wake = tuple[int, int]
 PARTS = st.lists(
     st.tuples(st.sampled_from([name for name in STAGES if name != "asleep"]), st.integers(1, 60)),
     min_size=1, max_size=12,
@@ -117,7 +119,7 @@ WAKES = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 6)), max_size=8)
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(PARTS, WAKES), min_size=1, max_size=4))
-def test_every_half_minute_counts_once(record: list[tuple[list, list]]) -> None:
+def test_every_half_minute_counts_once(record: list[tuple[list[Part], list[Wake]]]) -> None:
     base = together(*(night(*[(name, half / 2) for name, half in parts], number=n)
                       for n, (parts, _) in enumerate(record)))  # fmt: skip
     flat = [(n, at * 30.0, length * 30.0) for n, (_, w) in enumerate(record) for at, length in w]

@@ -41,7 +41,7 @@ def test_strength_is_that_of_the_workbook() -> None:
     }
     tests = ingested("landers_ramos").tables["tests"]
     for athlete, own in tests.groupby("athlete_id"):
-        row = sheet[athlete.title().replace("_", "-")]
+        row = sheet[str(athlete).title().replace("_", "-")]
         assert own["value"].tolist() == pytest.approx([row[2], row[7], row[8]])
         assert own["rested"].tolist() == [True, False, False]
     book.close()

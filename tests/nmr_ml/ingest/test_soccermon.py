@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import csv
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pandas as pd
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 ITEMS = ("readiness", "fatigue", "soreness", "stress", "mood", "sleep_quality")
 
 
-def sql(query: str) -> list[tuple]:
+def sql(query: str) -> list[tuple[Any, ...]]:
     table = f"read_csv('{real('soccermon') / soccermon.FILE}', nullstr='')"
-    return duckdb.sql(query.replace("{t}", table)).fetchall()
+    found = duckdb.sql(query.replace("{t}", table))
+    assert found is not None
+    return found.fetchall()
 
 
 def test_the_account_of_the_real_data_agrees_with_sql() -> None:

@@ -55,10 +55,11 @@ def reasons(sessions: list[dict[str, Any]], tests: list[dict[str, Any]]) -> list
     episodes = find_episodes(history)
     targets = Targets(np.arange(len(episodes)), episodes.clock_start_s)
     queries = expand(targets, episodes, history, {"power": "cmj_height"})
-    return censor_reasons(history, episodes, queries).tolist()
+    told: list[str] = censor_reasons(history, episodes, queries).tolist()
+    return told
 
 
-def deficits_of(followed: Followed, query: int) -> list[tuple[float, float]]:
+def deficits_of(followed: Followed, query: int) -> list[tuple[float, Any]]:
     rows = slice(followed.offsets[query], followed.offsets[query + 1])
     deficits = np.round(followed.deficit[rows], 6).tolist()
     return list(zip(followed.hours[rows].tolist(), deficits, strict=True))

@@ -205,8 +205,8 @@ def test_library_batch_and_request_give_the_same_row(
     assert {"knee", "flu", "late"} <= set(library.index)
     assert "healed" not in library.index  # it is over
     for name in NUMBERS:
-        assert batch.loc["knee", name] == library.loc["knee", name] == one[name], name
-        assert batch.loc["late", name] == library.loc["late", name]
+        assert batch[name]["knee"] == library[name]["knee"] == one[name], name
+        assert batch[name]["late"] == library[name]["late"]
     assert one["curve"]
     assert str(rendered(request)) is not None
 

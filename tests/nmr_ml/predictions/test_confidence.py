@@ -17,7 +17,8 @@ def counts(
     targets = at_landmarks(episodes, [landmark_h])
     queries = expand(targets, episodes, history, {"power": "cmj_height"})
     found = labelled_before(history, queries, rested_baselines(history, queries, SPECS))
-    return found.tolist()
+    counted: list[int] = found.tolist()
+    return counted
 
 
 def test_tiers_by_labelled_episodes() -> None:

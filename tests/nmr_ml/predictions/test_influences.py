@@ -126,9 +126,9 @@ TOLD = FamilyScale(0.5, 0.05, 0.5, 30, 200)
 def test_a_slow_sprint_tells_that_power_is_not_back(bundle: Bundle) -> None:
     model = sprinters(bundle, TOLD)
     slow, fast = (rows(model, sprinted(value)).set_index("component") for value in (1.92, 1.79))
-    assert slow.loc["power", "recovery_h"] > fast.loc["power", "recovery_h"]
-    assert slow.loc["power", "p_now"] < fast.loc["power", "p_now"]
-    assert slow.loc["power", "index_test"] == "cmj_height"
+    assert slow["recovery_h"]["power"] > fast["recovery_h"]["power"]
+    assert slow["p_now"]["power"] < fast["p_now"]["power"]
+    assert slow["index_test"]["power"] == "cmj_height"
 
 
 def test_a_sprint_whose_scale_is_not_told_changes_nothing(bundle: Bundle) -> None:

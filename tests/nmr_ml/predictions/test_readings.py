@@ -149,7 +149,7 @@ def test_a_test_known_at_the_moment_does_change_it(bundle: Bundle) -> None:
     before, after = (told(bundle, squad(low), hour) for hour in (19.9, 20.0))
     without = told(bundle, squad(), 19.9)
     pd.testing.assert_frame_equal(before, without, check_exact=True)
-    assert after.loc["power", "reading"] < before.loc["power", "reading"] - 0.5
+    assert after["reading"]["power"] < before["reading"]["power"] - 0.5
 
 
 def test_an_athlete_alone_is_told_the_same(

@@ -26,7 +26,8 @@ def flags(labs: list[dict[str, Any]], hours: list[float], *, sex: str = "male") 
     as_of = np.array([at_s(h) for h in hours])
     history = history_of(cohort)
     assert not red_flagged(history, np.ones(as_of.size, np.int64), as_of).any()
-    return red_flagged(history, np.zeros(as_of.size, np.int64), as_of).tolist()
+    flagged: list[bool] = red_flagged(history, np.zeros(as_of.size, np.int64), as_of).tolist()
+    return flagged
 
 
 def test_ck_above_ten_thousand_flags_for_a_week_from_when_it_is_known() -> None:

@@ -112,11 +112,11 @@ def test_truth_has_each_episode_and_component_once() -> None:
 def test_nobody_trains_or_is_tested_while_away() -> None:
     cohort = _cohort()
     tests = cohort.tables["tests"].query("test == 'cmj_height'")
-    for episode in cohort.tables["episodes"].dropna(subset="resolved_at").itertuples():
+    for episode in cohort.tables["episodes"].dropna(subset="resolved_at").to_dict("records"):
         for frame, column in ((cohort.tables["sessions"], "started_at"), (tests, "measured_at")):
-            times = frame.loc[frame["athlete_id"] == episode.athlete_id, column]
+            times = frame.loc[frame["athlete_id"] == episode["athlete_id"], column]
             assert not times.between(
-                episode.onset_at, episode.resolved_at, inclusive="neither"
+                episode["onset_at"], episode["resolved_at"], inclusive="neither"
             ).any()
 
 

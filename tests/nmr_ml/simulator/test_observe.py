@@ -51,7 +51,7 @@ def test_whole_numbered_answers_have_the_error_of_the_catalogue(item: str) -> No
     assert error.mean() == pytest.approx(0.0, abs=4 * expected / np.sqrt(n))
 
 
-def _placebo(**options: float) -> SimulatorConfig:
+def _placebo(**options: float | None) -> SimulatorConfig:
     """Return settings under which sessions leave nothing, and the hour of day does not matter."""
     config = load_config()
     nothing = {"f": 0.0, "c": 0.0, "d": 0.0, "g": 0.0, "h": 0.0}

@@ -20,7 +20,7 @@ CONFIG = shipped_config()
 CATALOGUE = Catalogue.of(CONFIG)
 
 # domain.md §6.2: CMJ at 0.5/12/24/48/72/96 h, MVC at 0.5/24/48/72 h, hours at δ 2.6 and 4 %.
-TABLE = {
+TABLE: dict[str, tuple[list[float], list[float], float, float]] = {
     "soccer_match": ([8.2, 5.9, 4.8, 3.0, 1.8, 1.0], [13.6, 6.8, 3.9, 2.3], 54, 34),
     "soccer_simulation": ([11.4, 9.7, 8.4, 5.6, 3.6, 2.3], [18.4, 11.1, 7.1, 4.6], 89, 66),
     "rugby_match": ([8.9, 7.0, 6.0, 3.9, 2.5, 1.5], [14.0, 7.8, 4.9, 3.1], 70, 48),

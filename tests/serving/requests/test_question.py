@@ -66,7 +66,7 @@ def test_both_ways_to_canonical_rows_give_one_history() -> None:
         (body(sessions={}), {"/sessions": "not_a_list"}),
         (body(sessions=[1]), {"/sessions/0": "not_an_object"}),
         (body(truth=[]), {"/truth": "unknown_field"}),
-        (body(**{"a/b~c": 1}), {"/a~1b~0c": "unknown_field"}),
+        ({**body(), "a/b~c": 1}, {"/a~1b~0c": "unknown_field"}),
         (changed("sessions", 3, rpe=4), {"/sessions/3/rpe": "unknown_field"}),
         (changed("sessions", 3, duration_min=-5), {"/sessions/3/duration_min": "out_of_range"}),
         (changed("sessions", 3, duration_min="90"), {"/sessions/3/duration_min": "not_a_number"}),

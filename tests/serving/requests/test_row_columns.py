@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NAMES = tuple(name for name in shipped_testspecs() if name in TESTS)
 
 
-def history_of_rows(tables: dict[str, list[dict[str, object]]], zone: str) -> History:
+def history_of_rows(tables: dict[str, list[dict[str, Any]]], zone: str) -> History:
     return history_of_columns(request_columns(tables, NAMES).columns, zone, NAMES)
 
 
@@ -40,10 +40,10 @@ def as_json(cell: object) -> object:
     return cell
 
 
-def rows_of(frame: pd.DataFrame) -> list[dict[str, object]]:
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as a request holds them: missing cells left out."""
     return [
-        {name: as_json(cell) for name, cell in row.items() if not pd.isna(cell)}
+        {str(name): as_json(cell) for name, cell in row.items() if not pd.isna(cell)}
         for row in frame.to_dict("records")
     ]
 
@@ -74,7 +74,7 @@ def test_sessions_of_one_end_are_in_the_order_of_their_ids() -> None:
 def test_missing_and_null_are_the_same_and_zero_is_not() -> None:
     row = {"athlete_id": "a", "wake_at": "2026-03-01T06:00:00Z", "onset_at": "2026-02-28T22:00:00Z",
            "known_at": "2026-03-01T06:00:00Z"}  # fmt: skip
-    nights = [{**row, "deep_min": 0}, {**row, "deep_min": None}, row]
+    nights: list[dict[str, Any]] = [{**row, "deep_min": 0}, {**row, "deep_min": None}, row]
     history = history_of_rows({"athletes": [{"athlete_id": "a"}], "sleep": nights}, "UTC")
     np.testing.assert_equal(history.sleep.columns["deep_min"], [0.0, np.nan, np.nan])
     np.testing.assert_equal(history.sleep.columns["device"], [np.nan] * 3)

@@ -77,7 +77,7 @@ def the_short_way(rows: Rows) -> History | None:
 MOMENTS = [END + timedelta(hours=h) for h in (-2000, -40, -1.6, -1.5, -0.5, 0, 1.99, 2.01)]
 TIMES = ["soon", "20260320T100000Z", "1899-01-01T00:00:00Z", "2026-03-20T10:00:00.0004+01:00",
          *(moment.isoformat() for moment in MOMENTS)]  # fmt: skip
-CELLS: dict[str, list[object]] = {
+CELLS: dict[str, list[Any]] = {
     "number": [-1, 0, 1, 2.5, 7.333333, 60, 100, 180, 481, 1e4],
     "bool": [True, False],
     "time": TIMES,

@@ -24,6 +24,7 @@ from training.baselines.curves import (
 
 if TYPE_CHECKING:
     from nmr_ml.labels.followed_tests import Followed
+    from nmr_ml.numeric.arrays import Floats
 
 N, SPREAD = 360, np.array([0.3, 0.35])
 #: Of the log amplitude: per log load in everybody, and of soccer against cycling.
@@ -99,8 +100,9 @@ def test_the_decay_grows_with_the_log_load(fitted: Baselines) -> None:
 
 @pytest.mark.statistical
 def test_the_linear_model_uses_every_feature(fitted: Baselines) -> None:
-    def means(*asked: object) -> np.ndarray:
-        return fitted.priors(at(*asked))[LINEAR].means[0]  # type: ignore[arg-type]
+    def means(modality: str, load: float, debt: float = np.nan) -> Floats:
+        found: Floats = fitted.priors(at(modality, load, debt))[LINEAR].means[0]
+        return found
 
     slower = means("soccer", 400.0, 1.0) - means("soccer", 400.0, -1.0)
     assert slower[1] == pytest.approx(0.6, abs=0.15)

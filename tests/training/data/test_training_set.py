@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nmr_ml.features.contract import feature_contract
-from tests.support.small_cohorts import SPECS, at, measured, rested, session, small_cohort
+from tests.support.small_cohorts import SPECS, at, measured, rested, rows_of, session, small_cohort
 from training.data.training_set import training_frame
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_cohort_without_an_index_test_has_no_rows() -> None:
 
 def test_a_row_for_each_episode_and_landmark_labelled_or_not() -> None:
     frame = training_frame(example(), SPECS, [0, 24]).set_index(["episode_id", "as_of"])
-    first, second = frame.loc[("first", at(0))], frame.loc[("second", at(124))]
+    first, second = frame.loc["first"].loc[at(0)], frame.loc["second"].loc[at(124)]
     assert first["y_state"] == "labelled"
     assert first["y_index_test"] == "cmj_height"
     assert first["y_hours"] == [24.0, 60.0]
@@ -58,7 +58,7 @@ def test_a_row_for_each_episode_and_landmark_labelled_or_not() -> None:
     assert np.isnan(first["y_resolved_h"])
     assert second["y_state"] == "no_test_in_follow_up"
     assert second["y_hours"] == []
-    assert frame.loc[("first", at(24))]["y_hours"] == [24.0, 60.0]
+    assert frame.loc["first"].loc[at(24)]["y_hours"] == [24.0, 60.0]
 
 
 def test_injuries_are_followed_to_their_end() -> None:
@@ -75,9 +75,7 @@ def test_injuries_are_followed_to_their_end() -> None:
 
 def test_a_cohort_without_tests_still_has_its_injuries() -> None:
     whole = example()
-    cohort = small_cohort(
-        whole["sessions"].to_dict("records"), episodes=whole["episodes"].to_dict("records")
-    )
+    cohort = small_cohort(rows_of(whole["sessions"]), episodes=rows_of(whole["episodes"]))
     frame = training_frame(cohort, SPECS, [0])
     assert frame["episode_id"].tolist() == ["healed", "open"]
 
@@ -86,8 +84,8 @@ def test_features_do_not_look_past_the_landmark() -> None:
     names = list(feature_contract().names)
     whole = example()
     early = small_cohort(
-        whole["sessions"].iloc[:1].to_dict("records"), rested([40.0] * 3),
-        athletes=whole["athletes"].to_dict("records"),
+        rows_of(whole["sessions"].iloc[:1]), rested([40.0] * 3),
+        athletes=rows_of(whole["athletes"]),
     )  # fmt: skip
     rows = [
         frame[(frame["episode_id"] == "first") & (frame["component"] == "power")]

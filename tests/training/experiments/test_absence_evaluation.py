@@ -11,7 +11,7 @@ from tests.support.absence_rows import bundle_of, drawn_absences, law, learnt
 from tests.support.small_cohorts import at, person, session, small_cohort
 from training.baselines.durations import fit_duration_baselines
 from training.experiments.absence_evaluation import evaluate_absences
-from training.experiments.evaluation import TIME_LEVELS
+from training.scoring.truth import TIME_LEVELS
 
 if TYPE_CHECKING:
     from nmr_ml.cohort.cohort import Cohort

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def unscored() -> dict[str, Any]:
     """Return the further scores of a component that has none."""
     figures = ("log_score", "coverage_80", "pit_bias", "pit_spread")
-    nothing = {name: {"score": {}, "difference": {}} for name in figures}
+    nothing: dict[str, Any] = {name: {"score": {}, "difference": {}} for name in figures}
     return {"held_out": nothing, "held_out_time": None}
 
 

@@ -94,7 +94,9 @@ def test_the_bootstrap_draws_athletes_and_not_tests() -> None:
     assert repeated.difference["other"].lower == pytest.approx(gain.lower)
 
 
-def _args(episodes: list) -> tuple[Followed, float, dict[str, np.ndarray], np.ndarray]:
+def _args(
+    episodes: list[tuple[str, list[tuple[float, float, float, float]]]],
+) -> tuple[Followed, float, dict[str, np.ndarray], np.ndarray]:
     followed, below, athlete = example(episodes)
     return followed, DELTA, below, athlete
 

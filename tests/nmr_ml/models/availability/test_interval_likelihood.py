@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,9 @@ from nmr_ml.models.availability.interval_likelihood import (
     newton_terms,
     past_evidence,
 )
+
+if TYPE_CHECKING:
+    from nmr_ml.numeric.arrays import Floats
 
 FAMILIES = pytest.mark.parametrize("family", [NORMAL, LOGISTIC])
 LAWS = {NORMAL: stats.norm, LOGISTIC: stats.logistic}
@@ -139,13 +144,14 @@ def test_past_episodes_count_as_they_were_known(family: int) -> None:
     mu, scale, nodes = np.full(4, 5.0), np.full(4, 0.5), np.array([-0.4, 0.0, 0.4])
     first, last = np.zeros(1, np.int64), np.full(1, 4)
 
-    def evidence(own: int, at_h: int) -> np.ndarray:
-        return past_evidence(
+    def evidence(own: int, at_h: int) -> Floats:
+        found: Floats = past_evidence(
             first, last, np.array([own]), np.array([at_h * hour]), onset, known, resolved, mu,
             scale, 12.0, nodes, family,
         )[0]  # fmt: skip
+        return found
 
-    def told(low_h: float, high_h: float) -> np.ndarray:
+    def told(low_h: float, high_h: float) -> Floats:
         bounds = np.log([low_h, high_h])
         ones = np.ones(3)
         return interval_terms(

@@ -33,7 +33,7 @@ def rows_of(seed: int, late: float) -> tuple[list[Row], list[Row]]:
     rng = np.random.default_rng(seed)
     sessions, tests = [], []
     for athlete in "ab":
-        tests += rested(40 + rng.normal(size=5), athlete=athlete)
+        tests += rested((40 + rng.normal(size=5)).tolist(), athlete=athlete)
         for day in range(35):
             hour = 24.0 * day + rng.uniform(8, 18)
             known = hour + (rng.uniform(1, 120) if rng.uniform() < late else 0.0)
@@ -63,10 +63,9 @@ def before_of(history: History, queries: Queries, q: int) -> list[tuple[float, .
         load = sessions.columns["session_load_au"][i]
         if not recent or sessions.known_s[i] > clock or np.isnan(load):
             continue
-        one = Queries(
-            *(np.array([v]) for v in (i, 0, queries.athlete[q], i, queries.test[q])),
-            sessions.at_s[[i]], sessions.at_s[[i]],
-        )  # fmt: skip
+        ended = sessions.at_s[i]
+        asked = (i, 0, queries.athlete[q], i, queries.test[q], ended, ended)
+        one = Queries(*(np.array([v]) for v in asked))
         tests = followed_tests(history, one, SPECS, known_by_s=np.array([clock]))
         if tests.hours.size:
             found.append((float(episodes.clock_start_s[i]), *tests.hours, *tests.deficit))
@@ -118,8 +117,8 @@ def test_rows_known_later_change_nothing_earlier(seed: int) -> None:
         ids = np.array(history.athlete_ids)[queries.athlete]
         told = told_of(history, queries)
         answers.append({(ids[q], queries.clock_start_s[q]): told[q] for q in range(len(queries))})
-    for key, told in answers[1].items():
-        assert answers[0][key] == told
+    for key, episodes in answers[1].items():
+        assert answers[0][key] == episodes
 
 
 def test_an_episode_without_a_test_or_a_known_load_is_no_evidence() -> None:

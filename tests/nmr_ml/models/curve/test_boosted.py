@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -26,6 +27,9 @@ from nmr_ml.models.curve.target import (
 )
 from tests.support.drawn_curves import AXES, GRID, MEAN, MIXED, SPREAD, drawn, table_of
 
+if TYPE_CHECKING:
+    from nmr_ml.numeric.arrays import Floats
+
 NAMES = ("x", "noise")
 SETTINGS = TreeSettings(max_rounds=30, min_data_in_leaf=10, learning_rate=0.2, threads=1)
 
@@ -37,12 +41,13 @@ def test_the_gradient_is_the_slope_of_minus_the_evidence() -> None:
     offset, spread = np.array([1.2, 3.4, 0.75]), np.array([0.4, 0.6, 0.25])
     scores = np.random.default_rng(2).normal(0, [0.3, 0.3, 0.1], (6, 3))
     objective = _Objective(data, offset, spread)
-    gradient, curvature = objective(scores.ravel(), None)  # type: ignore[arg-type]
+    gradient, curvature = objective(scores.ravel(), None)
 
-    def loss(moved: np.ndarray) -> np.ndarray:
+    def loss(moved: Floats) -> Floats:
         mean = moved + offset
         found = posterior_moments(table, data.episode, *AXES, mean, np.tile(spread, (6, 1)))
-        return -found[0] * weight
+        lost: Floats = -found[0] * weight
+        return lost
 
     step = 1e-4
     for axis in range(3):
@@ -59,7 +64,7 @@ def test_on_a_mixture_nothing_pulls_at_the_share() -> None:
     table = table_of(grid=MIXED)
     data = CurveTarget(MIXED, table, np.arange(6), np.ones(6))
     offset = np.array([1.5, 3.5, MIXED.share[0]])
-    gradient, _ = _Objective(data, offset, np.array([0.4, 0.6, 0.1]))(np.zeros(18), None)  # type: ignore[arg-type]
+    gradient, _ = _Objective(data, offset, np.array([0.4, 0.6, 0.1]))(np.zeros(18), None)
     assert np.array_equal(gradient[:, 2], np.zeros(6))
     assert (np.abs(gradient[:, :2]) > 0).all()
 
@@ -181,7 +186,8 @@ def test_contributions_add_up_to_the_means(small: Small) -> None:
 def test_boosters_are_averaged(small: Small) -> None:
     X, _, model = small
     alone = [replace(model, boosters=(booster,)).means(X) for booster in model.boosters]
-    assert not np.allclose(*alone)
+    first, second = alone
+    assert not np.allclose(first, second)
     assert model.means(X) == pytest.approx(np.mean(alone, axis=0), abs=1e-12)
 
 

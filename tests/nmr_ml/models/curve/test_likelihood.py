@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -32,6 +33,9 @@ from nmr_ml.models.curve.likelihood import (
 from nmr_ml.models.curve.recovery_time import node_recovery_hours, recovery_hours
 from tests.support.levelled_grid import LEVELLED, node_loglik, normal, shape_prior
 from tests.support.small_cohorts import followed_of
+
+if TYPE_CHECKING:
+    from nmr_ml.numeric.arrays import Floats
 
 HOURS = st.floats(0.0, 336.0)
 DEFICITS = st.floats(-15.0, 40.0)
@@ -239,12 +243,13 @@ def test_a_mixture_is_a_grid_of_one_level_at_its_mean_share() -> None:
     assert grid.slow.tolist() == [1.0, 0.4]
 
 
-def table_of_shapes() -> np.ndarray:
+def table_of_shapes() -> Floats:
     """Return weights of the shapes of `curve_grid`, shape (6, 7): one share has none."""
     rng = np.random.default_rng(5)
     table = rng.dirichlet(np.full(42, 0.3)).reshape(6, 7)
     table[2] = 0.0
-    return table / table.sum()
+    weights: Floats = table / table.sum()
+    return weights
 
 
 @pytest.mark.parametrize(("pseudo", "at_least"), [(0.02, 0.05), (0.5, 0.02), (0.02, 0.0)])

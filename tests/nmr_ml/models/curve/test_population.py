@@ -118,10 +118,10 @@ def test_where_the_fit_ends_sums_over_every_node_move_nothing() -> None:
         joint = one.astype(np.float64) * node_prior(levels, found.mean[k], found.spread[k])
         p = joint / joint.sum()
         margins = (p.sum(axis=(0, 2)), p.sum(axis=(0, 1)), p.sum(axis=(1, 2)))
-        centre = [m @ nodes for m, nodes in zip(margins, axes, strict=True)]
-        square = [m @ nodes**2 for m, nodes in zip(margins, axes, strict=True)]
+        middle = [m @ nodes for m, nodes in zip(margins, axes, strict=True)]
+        squares = [m @ nodes**2 for m, nodes in zip(margins, axes, strict=True)]
         start.append(
-            (*centre, *(np.array(square) - np.square(centre)), height + np.log(joint.sum()))
+            (*middle, *(np.array(squares) - np.square(middle)), height + np.log(joint.sum()))
         )
     centre, variance, evidence = np.split(np.array(start), [3, 6], axis=1)
     assert found.evidence == pytest.approx(evidence.mean(), abs=1e-4)

@@ -249,7 +249,8 @@ def test_rows_known_later_change_no_input(seed: int, day: float) -> None:
         for history in (whole, part)
     ]  # fmt: skip
     for name in Basis.__slots__:
-        assert np.array_equal(*(getattr(one, name) for one in found), equal_nan=True)
+        one, other = (getattr(basis, name) for basis in found)
+        assert np.array_equal(one, other, equal_nan=True)
 
 
 # --- medians of what trees tell -------------------------------------------------------------------
