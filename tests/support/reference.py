@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from nmr_ml.bundle.bundle import load_bundle, save_bundle
@@ -27,6 +26,8 @@ from serving.answers.encoding import table
 from tests.support.training import SMALL
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nmr_ml.predictions.predict import Predictions
 
 FOLDER = Path(__file__).parents[1] / "data" / "reference"

@@ -34,7 +34,7 @@ def test_threads_get_the_answers_that_one_gets() -> None:
 
     def ask(thread: int) -> None:
         together.wait()
-        for i in range(len(DELTAS)):
+        for i in range(0, len(DELTAS), 2):
             k = (i + 3 * thread) % len(DELTAS)
             found = predict_history(shared, fresh, asked(DELTAS[k]))
             pd.testing.assert_frame_equal(found.frame, expected[k].frame, check_exact=True)
