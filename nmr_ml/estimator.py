@@ -18,7 +18,7 @@ from nmr_ml.errors import DataError, UsageError
 from nmr_ml.labels.followed_tests import no_tests
 from nmr_ml.models.curve.boosted import TreeSettings
 from nmr_ml.models.curve.fit import fit_curve, fit_curve_to_times
-from nmr_ml.models.curve.posterior import read
+from nmr_ml.models.curve.posterior import read_off_curves
 from nmr_ml.models.curve.read_off import read_off
 from nmr_ml.models.curve.store import read_curve, write_curve
 from nmr_ml.models.curve.target_matrix import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from nmr_ml.numeric.arrays import Floats, Objects
 
 
-FORMAT = 3
+ESTIMATOR_FORMAT = 3
 ENTRY = "estimator.json"
 STEM = "curve"
 #: What scikit-learn calls a target that it should not look at.
@@ -289,7 +289,7 @@ lambda_l2, max_bin
         names = getattr(self, "feature_names_in_", None)
         with writing_folder(Path(path)) as folder:
             entry = {
-                "format": FORMAT,
+                "format": ESTIMATOR_FORMAT,
                 "nmr_ml": version("nmr_ml"),
                 "parameters": self.get_params(),
                 "curve": write_curve(folder, STEM, self.curve_, self.grid_, self.measurement_),
@@ -316,7 +316,7 @@ lambda_l2, max_bin
         folder = Path(path)
         try:
             entry = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
-            if entry["format"] != FORMAT:
+            if entry["format"] != ESTIMATOR_FORMAT:
                 raise ValueError(entry["format"])  # noqa: TRY301  told as unreadable below
             model = cls(**entry["parameters"])
             model.curve_, model.grid_, model.measurement_ = read_curve(folder, STEM, entry["curve"])
@@ -328,7 +328,8 @@ lambda_l2, max_bin
         except (OSError, ValueError, KeyError, TypeError, LightGBMError) as error:
             raise DataError(
                 "estimator_unreadable",
-                f"{folder} holds no estimator of format {FORMAT}: {type(error).__name__}.",
+                f"{folder} holds no estimator of format {ESTIMATOR_FORMAT}: "
+                f"{type(error).__name__}.",
                 "Name a folder that RecoveryCurveRegressor.save wrote with this version.",
             ) from error
         return model
@@ -342,7 +343,7 @@ lambda_l2, max_bin
         means = self.curve_.means(X)
         table = read_off(self.grid_, self._delta(delta), at_h)
         lower, upper = self._tails(None)
-        quantiles, recovered, deficits = read(
+        quantiles, recovered, deficits = read_off_curves(
             table, means, self.curve_.spread, no_tests(len(X)), levels,
             np.tile(at_h, (len(X), 1)), np.array([lower, 0.5, upper]),
         )  # fmt: skip

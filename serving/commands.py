@@ -84,9 +84,9 @@ def predict(
 ) -> None:
     """Predict for one athlete, offline; the answer is the one that the API gives."""
     text = _request_bytes(request)
-    from serving.requests.question import answer, loads, parse
+    from serving.requests.question import answer, parse, parse_json
 
-    body = loads(text)
+    body = parse_json(text)
     parse(body)  # a wrong request is refused before a model is looked for
     from nmr_ml.bundle.bundle import load_bundle
     from nmr_ml.bundle.registry import resolve

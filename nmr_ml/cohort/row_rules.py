@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nmr_ml.cohort.tables import Table
 
 #: How far clocks may differ before a time counts as future.
-TOLERANCE = pd.Timedelta(hours=1)
+CLOCK_TOLERANCE = pd.Timedelta(hours=1)
 #: How far `known_at` may precede the event by rounding of the event's own time.
 ROUNDING = pd.Timedelta(seconds=1)
 #: Longer than this nobody is in bed; a wrong date would swallow every later night as an overlap.
@@ -115,7 +115,7 @@ def of_one_row(
         findings += _night(frame)
     if begins is None:
         return findings
-    late = _true(begins > pd.Timestamp(now) + TOLERANCE)
+    late = _true(begins > pd.Timestamp(now) + CLOCK_TOLERANCE)
     findings.append(Finding(late, Quarantine.FUTURE, table.event_time or ""))
     if "known_at" in frame:
         early = _true(frame["known_at"] < begins - ROUNDING)

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmr_ml.features.moments import (
-    DAY_S,
-    HORIZON_S,
-    HOUR_S,
+    FEATURES_BACK_S,
     SAME_EPISODE,
     SAME_MOMENT,
     Moments,
@@ -17,6 +15,7 @@ from nmr_ml.features.moments import (
     settled,
 )
 from nmr_ml.history.loading_sessions import LOADING_SHARE, Loading
+from nmr_ml.history.local_time import DAY_S, HOUR_S
 from nmr_ml.numeric.compiled import inner
 from nmr_ml.numeric.running_median import median, put, words
 from nmr_ml.numeric.sorted_rows import upper_bound_near
@@ -40,7 +39,7 @@ def before_session(
     for q in range(first, last):
         athlete, as_of, own = m.athlete[q], m.as_of_s[q], m.session[q]
         start, stop, above = s.offsets[athlete], s.offsets[athlete + 1], begin
-        begin = upper_bound_near(s.at_s, start, stop, as_of - HORIZON_S, begin)
+        begin = upper_bound_near(s.at_s, start, stop, as_of - FEATURES_BACK_S, begin)
         end = upper_bound_near(s.at_s, begin, stop, min(m.clock_s[q], as_of), end)
         same = m.alike[q] == SAME_EPISODE and q > first and begin == above
         if m.alike[q] == SAME_MOMENT or (

@@ -9,15 +9,8 @@ import numpy as np
 
 from nmr_ml.features.labs import NAMES, SERIES, SINGLE, Labs, is_blood, usual_ln
 from nmr_ml.features.measured import LAB_SERIES
-from nmr_ml.features.moments import (
-    DAY_S,
-    SAME_MOMENT,
-    Moments,
-    copy_previous,
-    fill_missing,
-    unsigned,
-)
-from nmr_ml.history.local_time import NEVER_S
+from nmr_ml.features.moments import SAME_MOMENT, Moments, copy_previous, fill_missing, unsigned
+from nmr_ml.history.local_time import DAY_S, NEVER_S
 from nmr_ml.numeric.compiled import inner
 from nmr_ml.numeric.sorted_rows import upper_bound_near
 

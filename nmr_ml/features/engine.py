@@ -14,7 +14,7 @@ from nmr_ml.features import past_tests as record
 from nmr_ml.features.catalogue import GROUPS, blocks
 from nmr_ml.features.contract import FeatureContract, feature_contract
 from nmr_ml.features.measured import ITEMS
-from nmr_ml.features.moments import Asked, Clock, asked, clock_of, moments
+from nmr_ml.features.moments import AskedArrays, Clock, asked, clock_of, moments
 from nmr_ml.history.history import part_of
 from nmr_ml.history.loading_sessions import Loading, loading_of
 from nmr_ml.history.rested_baseline import Trials, trials_of
@@ -176,7 +176,7 @@ class Columns(NamedTuple):
 
 
 @kept
-def _fill(a: Asked, clock: Clock, t: Tables, k: Constants, col: Columns, out: Floats) -> None:
+def _fill(a: AskedArrays, clock: Clock, t: Tables, k: Constants, col: Columns, out: Floats) -> None:
     """Run all kernels; one compiled function, so that a call of Python is paid once."""
     m = moments(a, clock)
     for i in range(0, a.athlete.size, BLOCK):  # so that a row is written while it is at hand
@@ -188,7 +188,7 @@ def _fill(a: Asked, clock: Clock, t: Tables, k: Constants, col: Columns, out: Fl
         endocrine.endocrine(m, i, j, t.labs, t.people.pill, out, col.endocrine)
         nutrition.nutrition(m, i, j, t.food, t.sessions, out, col.nutrition)
         person.person(m, i, j, t.people, out, col.person)
-        record.index_tests(m, a, i, j, t.trials, t.tests, t.loading, out, col.index_tests)
+        record.index_test_columns(m, a, i, j, t.trials, t.tests, t.loading, out, col.index_tests)
         record.questionnaires(m, i, j, t.trials, t.tests, k.halving, out, col.questionnaires)
         record.earlier_events(m, i, j, t.events, out, col.events)
 

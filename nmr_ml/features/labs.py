@@ -9,8 +9,7 @@ import numpy as np
 
 from nmr_ml.cohort.tables import ANALYTES, SEXES, SPECIMENS
 from nmr_ml.features.measured import ANALYTE_SERIES, LAB_SERIES, RATIOS
-from nmr_ml.features.moments import DAY_S, HOUR_S
-from nmr_ml.history.local_time import NEVER_S
+from nmr_ml.history.local_time import DAY_S, HOUR_S, NEVER_S
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import upper_bound_near
 

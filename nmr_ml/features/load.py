@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.cohort.tables import SESSION_KINDS, SEXES
+from nmr_ml.cohort.tables import SESSION_KINDS
 from nmr_ml.features.measured import LOAD_WINDOWS_D, SESSION_COLUMNS, SUMMED_COLUMNS
 from nmr_ml.features.moments import (
-    DAY_S,
-    HORIZON_S,
-    HOUR_S,
+    FEATURES_BACK_S,
     SAME_EPISODE,
     SAME_MOMENT,
     ZEROS,
@@ -24,6 +22,8 @@ from nmr_ml.features.moments import (
     stacked,
     unsigned,
 )
+from nmr_ml.features.person import UNKNOWN_SEX
+from nmr_ml.history.local_time import DAY_S, HOUR_S
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import running_latest, upper_bound_near
 
@@ -46,7 +46,6 @@ MATCH, RACE = SESSION_KINDS.index("match"), SESSION_KINDS.index("race")
 #: Banister's constants by position in `SEXES` (domain.md §3.1).
 BANISTER_A = np.array([0.86, 0.64, np.nan])
 BANISTER_B = np.array([1.67, 1.92, np.nan])
-UNKNOWN_SEX = SEXES.index("unknown")
 #: Share kept per day: EWMA with λ = 2 / (N + 1), N = 7 and 28; Banister's τ of 42 and 7 days.
 ACUTE_KEPT, CHRONIC_KEPT = 1 - 2 / 8, 1 - 2 / 29
 WEIGHTS = stacked(
@@ -276,7 +275,7 @@ def decayed(
     for newest in range(end - 1, begin - 1, -1):
         i = unsigned(newest)
         age = as_of_s - s.at_s[i]
-        if age >= HORIZON_S:
+        if age >= FEATURES_BACK_S:
             break
         if s.known_s[i] <= as_of_s:
             oldest = newest

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.history.local_time import clock_changes
+from nmr_ml.history.local_time import DAY_S, clock_changes
 from nmr_ml.numeric.compiled import inner
 from nmr_ml.numeric.sorted_rows import upper_bound_near
 
@@ -20,19 +20,17 @@ if TYPE_CHECKING:
     from nmr_ml.numeric.arrays import Floats, Ints
 
 
-HOUR_S = 3600
-DAY_S = 86_400
 #: No feature of load, sleep or food looks further back, so that a request with this much history
 #: gets the values that training had.
-HORIZON_D = 112
-HORIZON_S = HORIZON_D * DAY_S
+FEATURES_BACK_D = 112
+FEATURES_BACK_S = FEATURES_BACK_D * DAY_S
 
 #: Values of `Moments.alike`: against the query above, another episode, the same episode later,
 #: the same episode and moment.
 OTHER, SAME_EPISODE, SAME_MOMENT = 0, 1, 2
 
 
-class Asked(NamedTuple):
+class AskedArrays(NamedTuple):
     """Queries as arrays of shape (n_queries,); see `nmr_ml.history.queries.Queries`."""
 
     athlete: Ints
@@ -67,7 +65,7 @@ class Moments(NamedTuple):
     alike: Ints
 
 
-def asked(queries: Queries, rows: slice | Ints, athlete: int, session: int) -> Asked:
+def asked(queries: Queries, rows: slice | Ints, athlete: int, session: int) -> AskedArrays:
     """Return a copy of the queries at `rows`, for a history that begins later.
 
     It begins with this `athlete` and this row of the sessions. A copy, since read-only arrays are
@@ -79,7 +77,7 @@ def asked(queries: Queries, rows: slice | Ints, athlete: int, session: int) -> A
         np.where(own < 0, own, own - session), queries.test[rows], queries.clock_start_s[rows],
         queries.as_of_s[rows],
     )  # fmt: skip
-    return Asked(*(np.array(column, np.int64) for column in columns))
+    return AskedArrays(*(np.array(column, np.int64) for column in columns))
 
 
 def clock_of(timezone: str) -> Clock:
@@ -89,7 +87,7 @@ def clock_of(timezone: str) -> Clock:
 
 
 @inner
-def moments(a: Asked, clock: Clock) -> Moments:
+def moments(a: AskedArrays, clock: Clock) -> Moments:
     """Return what the kernels need to know of the queries."""
     n = a.athlete.size
     clock_day, as_of_day = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -105,7 +103,7 @@ def moments(a: Asked, clock: Clock) -> Moments:
 
 
 @inner
-def likeness(a: Asked, q: int) -> int:
+def likeness(a: AskedArrays, q: int) -> int:
     """Return how query `q` compares with the one above."""
     if a.athlete[q] != a.athlete[q - 1] or a.session[q] != a.session[q - 1]:
         return OTHER
@@ -116,7 +114,7 @@ def likeness(a: Asked, q: int) -> int:
     return SAME_EPISODE if a.clock_s[q] <= a.as_of_s[q - 1] < a.as_of_s[q] else OTHER
 
 
-def decay_table(kept_per_day: float, horizon_d: int = HORIZON_D) -> Floats:
+def decay_table(kept_per_day: float, horizon_d: int = FEATURES_BACK_D) -> Floats:
     """Return the weights ``kept_per_day ** (h / 24)`` for ages of 0, 1, … whole hours.
 
     Weights of whole hours make a decay a look-up, and the same number wherever it is computed.

@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nmr_ml.features.moments import (
-    DAY_S,
-    HOUR_S,
-    SAME_MOMENT,
-    Moments,
-    copy_previous,
-    fill_missing,
-    stacked,
-)
+from nmr_ml.features.moments import SAME_MOMENT, Moments, copy_previous, fill_missing, stacked
+from nmr_ml.history.local_time import DAY_S, HOUR_S
 from nmr_ml.numeric.compiled import inner
 from nmr_ml.numeric.sorted_rows import upper_bound, upper_bound_near
 

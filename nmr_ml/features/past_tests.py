@@ -8,17 +8,16 @@ import numpy as np
 
 from nmr_ml.features.measured import ITEMS
 from nmr_ml.features.moments import (
-    DAY_S,
-    HOUR_S,
     SAME_EPISODE,
     SAME_MOMENT,
-    Asked,
+    AskedArrays,
     Moments,
     copy_previous,
     decay_table,
     fill_missing,
     settled,
 )
+from nmr_ml.history.local_time import DAY_S, HOUR_S
 from nmr_ml.history.rested_baseline import (
     KEPT_TESTS,
     REST_H,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 
 INDEX_WIDTH, ITEM_WIDTH, EVENT_WIDTH = 6, 4, 6
-LOOK_BACK_S, WEEK_S, ITEM_STALE_S = 28 * DAY_S, 7 * DAY_S, 72 * HOUR_S
+TESTS_BACK_S, WEEK_S, ITEM_STALE_S = 28 * DAY_S, 7 * DAY_S, 72 * HOUR_S
 ITEM_VALUES = 5
 EVENTS_S = 365 * DAY_S
 #: Weights of a half-life of 7 days by whole hours, over the 28 days looked back on.
@@ -85,8 +84,8 @@ def clock_gap_h(m: Moments, t: Trials, x: Tests, q: int, i: int) -> float:
 
 
 @inner
-def index_tests(
-    m: Moments, a: Asked, first: int, last: int, t: Trials, x: Tests, s: Loading, out: Floats,
+def index_test_columns(
+    m: Moments, a: AskedArrays, first: int, last: int, t: Trials, x: Tests, s: Loading, out: Floats,
     col: int,
 ) -> None:  # fmt: skip
     """Write the deficits of the component's index test before the clock start."""
@@ -126,7 +125,7 @@ def index_tests(
 
 
 @inner
-def same_test(a: Asked, q: int) -> bool:
+def same_test(a: AskedArrays, q: int) -> bool:
     """Return whether query `q` is about the same component and test as the one above."""
     return bool(a.test[q] == a.test[q - 1] and a.component[q] == a.component[q - 1])
 
@@ -138,7 +137,7 @@ def deficits(
 ) -> tuple[int, float, int]:  # fmt: skip
     """Return the last of the tests (-1: none), the mean fall of a week and the number of tests."""
     week, week_n, n, last, i = 0.0, 0, 0, -1, end - 1
-    while i >= start and clock_s - at_s[i] < LOOK_BACK_S:
+    while i >= start and clock_s - at_s[i] < TESTS_BACK_S:
         if max(at_s[i], known_s[i]) <= as_of_s:
             last = i if n == 0 else last
             n += 1
@@ -194,7 +193,7 @@ def write_item(
             out[q, col + 3] = clock_gap_h(m, t, x, q, i)
             continue
         age = t.at_s[last] - t.at_s[i]
-        if age >= LOOK_BACK_S:
+        if age >= TESTS_BACK_S:
             break
         if n == 0 and age < ITEM_STALE_S:
             out[q, col + 2] = t.value[last] - t.value[i]

@@ -8,9 +8,7 @@ import numpy as np
 
 from nmr_ml.features.measured import NIGHT_COLUMNS
 from nmr_ml.features.moments import (
-    DAY_S,
-    HORIZON_S,
-    HOUR_S,
+    FEATURES_BACK_S,
     SAME_MOMENT,
     ZEROS,
     Moments,
@@ -22,7 +20,8 @@ from nmr_ml.features.moments import (
     settled,
     unsigned,
 )
-from nmr_ml.history.local_time import NEVER_S
+from nmr_ml.history.local_time import DAY_S, HOUR_S, NEVER_S
+from nmr_ml.history.sleep_regularity import NIGHT_S
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import running_latest, upper_bound, upper_bound_near
 
@@ -38,8 +37,6 @@ COUNT_BITS, HALF = 10, QUANTITIES // 2
 WIDTH = 2 * QUANTITIES + 5
 MIDPOINT = tuple(NIGHT_COLUMNS).index("midpoint")
 FLOORS = np.array([floor for _, floor in NIGHT_COLUMNS.values()])
-#: A period in bed shorter than this is a nap: it counts for the debt only.
-NIGHT_S = 3 * HOUR_S
 LAST_NIGHT_H = 36.0
 BASELINE_S, BASELINE_NIGHTS = 28 * DAY_S, 7
 #: Sums of the quantities and of their squares, and how many are known; of no nights.
@@ -157,7 +154,7 @@ def sleep(
         out[q, col + WIDTH - 4] = 0.0
         as_of, clock = m.as_of_s[q], min(m.clock_s[q], m.as_of_s[q])
         start, stop = n.offsets[m.athlete[q]], n.offsets[m.athlete[q] + 1]
-        begin = upper_bound_near(n.wake_s, start, stop, as_of - HORIZON_S, begin)
+        begin = upper_bound_near(n.wake_s, start, stop, as_of - FEATURES_BACK_S, begin)
         end = upper_bound_near(n.wake_s, begin, stop, as_of, end)
         newest = newest_night(n, begin, end, as_of)
         if newest < begin:

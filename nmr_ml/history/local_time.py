@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NEVER_S = np.iinfo(np.int64).max
 
 
-DAY_S = 86_400
+HOUR_S, DAY_S = 3600, 86_400
 
 
 def local_day(at_s: Ints, timezone: str) -> Ints:

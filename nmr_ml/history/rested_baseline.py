@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Contract §1: the last 6 rested tests, at most 120 days old, at least 3.
 KEPT_TESTS = 6
 NEEDED_TESTS = 3
-MAX_AGE_S = 120 * 86_400
+BASELINE_MAX_AGE_S = 120 * 86_400
 #: Stands for a rested test that is not there, among the times of a baseline's tests.
 NO_TEST_S = int(np.iinfo(np.int64).min)
 #: No session lasts longer (its plausible range in `nmr_ml.cohort.tables`), so one that a test was
@@ -236,7 +236,7 @@ def rested_baseline(
     while n < KEPT_TESTS and i >= start:
         if t.at_s[i] <= sure_s:
             i = t.link[i]
-        if i < start or clock_s - t.at_s[i] > MAX_AGE_S:
+        if i < start or clock_s - t.at_s[i] > BASELINE_MAX_AGE_S:
             break
         gap_s, since_s = t.gap_s[i], t.since_s[i]
         if t.at_s[i] > sure_s:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmr_ml.cohort.tables import STAGES
+from nmr_ml.history.local_time import DAY_S, HOUR_S
 from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.sorted_rows import upper_bound
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from nmr_ml.numeric.arrays import Floats, Ints
 
 
-DAY_S, HOUR_S = 86_400, 3600
 #: Nights whose waking is so far apart are a day apart.
 APART_S = (12 * HOUR_S, 36 * HOUR_S)
-#: A period in bed shorter than this is a nap.
+#: A period in bed shorter than this is a nap: it counts for the sleep debt only.
 NIGHT_S = 3 * HOUR_S
 #: Epochs of a known stage fill at least this share of the night (own definition).
 COVERED_SHARE = 0.9

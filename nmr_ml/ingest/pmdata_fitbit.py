@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DEVICE: Final = "fitbit versa 2"
 #: Fitbit counts restless as awake: its `minutesAsleep` of a classic night leaves it out.
-LEVELS: Final = {
+STAGE_WORDS: Final = {
     "wake": "awake", "awake": "awake", "restless": "awake", "asleep": "asleep",
     "light": "light", "deep": "deep", "rem": "rem", "unknown": "unknown",
 }  # fmt: skip
@@ -174,7 +174,7 @@ def _readable(levels: object) -> bool:
     if not isinstance(levels, dict) or not levels.get("data"):
         return False
     return all(
-        {"dateTime", "level", "seconds"} <= entry.keys() and entry["level"] in LEVELS
+        {"dateTime", "level", "seconds"} <= entry.keys() and entry["level"] in STAGE_WORDS
         for name in ("data", "shortData")
         for entry in levels.get(name, [])
     )
@@ -189,7 +189,7 @@ def _epochs(records: pd.DataFrame, name: str) -> Epochs:
         night,
         (at - begin[night]) / np.timedelta64(1, "s"),
         np.array([entry["seconds"] for _, entry in found], dtype=np.float64),
-        np.array([CODE[LEVELS[entry["level"]]] for _, entry in found], dtype=np.int64),
+        np.array([CODE[STAGE_WORDS[entry["level"]]] for _, entry in found], dtype=np.int64),
     )
 
 

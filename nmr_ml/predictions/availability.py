@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
 
 #: Hours after the onset at which the curve is given: the days and weeks that such episodes last.
-CURVE_H = tuple(24.0 * day for day in (0, 1, 2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 84, 112))
+ABSENCE_CURVE_H = tuple(
+    24.0 * day for day in (0, 1, 2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 84, 112)
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(RowWise):
+class AskedAbsences(RowWise):
     """Which episodes are asked about.
 
     Parameters
@@ -54,7 +56,7 @@ def unlearnt(model: AvailabilityModel, kinds: Objects) -> Bools:
     return ~np.isin(kinds, [kind for kind in set(kinds) if model.learnt(kind)])
 
 
-def ends_known(history: History, asked: Asked) -> Ints:
+def ends_known(history: History, asked: AskedAbsences) -> Ints:
     """Return of how many other episodes of the athlete the end is known at `as_of`."""
     if not asked.rows.size:
         return np.empty(0, np.int64)
@@ -71,7 +73,7 @@ def ends_known(history: History, asked: Asked) -> Ints:
 
 
 def fill_absences(
-    columns: dict[str, Any], asked: Asked, model: AvailabilityModel, history: History,
+    columns: dict[str, Any], asked: AskedAbsences, model: AvailabilityModel, history: History,
     specs: Mapping[str, TestSpec], contract: FeatureContract,
     *, p_h: Sequence[float], curves: bool, drivers: bool,
 ) -> None:  # fmt: skip
@@ -83,7 +85,7 @@ def fill_absences(
     if model.law is None or not asked.rows.size:
         return
     absences = absences_of(history)
-    hours = np.array([*p_h, *(CURVE_H if curves else ())])
+    hours = np.array([*p_h, *(ABSENCE_CURVE_H if curves else ())])
     p_names = [f"p_{h:.0f}h" for h in p_h]
     over = absences.resolved_s[asked.event] <= asked.as_of_s
     ended, still_open = asked.take(over), asked.take(~over)
@@ -127,8 +129,8 @@ def _offset(model: AvailabilityModel, X: Floats, n: int) -> Floats:
 
 
 def _write(
-    columns: dict[str, Any], asked: Asked, absences: Absences, recovery: Floats, now: Floats,
-    chances: Floats, p_names: Sequence[str],
+    columns: dict[str, Any], asked: AskedAbsences, absences: Absences, recovery: Floats,
+    now: Floats, chances: Floats, p_names: Sequence[str],
 ) -> None:  # fmt: skip
     """Write quantiles and chances: those of the columns `p_names` first, then the curve."""
     rows = asked.rows
@@ -140,7 +142,7 @@ def _write(
         columns[name][rows] = chances[:, i]
     curves = chances[:, len(p_names) :]
     for row, curve in zip(rows, curves, strict=True):
-        columns["curve"][row] = [_point(CURVE_H[i], p) for i, p in enumerate(curve)]
+        columns["curve"][row] = [_point(ABSENCE_CURVE_H[i], p) for i, p in enumerate(curve)]
 
 
 def _point(hour: float, chance: float) -> dict[str, float]:
@@ -149,7 +151,7 @@ def _point(hour: float, chance: float) -> dict[str, float]:
 
 
 def _write_doubts(
-    columns: dict[str, Any], asked: Asked, absences: Absences, model: AvailabilityModel,
+    columns: dict[str, Any], asked: AskedAbsences, absences: Absences, model: AvailabilityModel,
     law: DurationLaw,
 ) -> None:  # fmt: skip
     """Mark episodes of a grade that was never seen, and medians beyond what was ever followed."""

@@ -18,11 +18,11 @@ from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.queries import at_landmarks, at_moment, expand, of_episode
 from nmr_ml.labels.followed_tests import followed_tests
 from nmr_ml.models.component.known_offsets import known_offsets
-from nmr_ml.models.component.model import answer, clearance_hours, drivers, prior_of
+from nmr_ml.models.component.model import answers_of, clearance_hours, drivers, prior_of
 from nmr_ml.models.curve.read_off import CURVE_H, read_off
 from nmr_ml.numeric.arrays import owners
 from nmr_ml.predictions.abstentions import abstentions
-from nmr_ml.predictions.availability import Asked, ends_known, fill_absences, too_few
+from nmr_ml.predictions.availability import AskedAbsences, ends_known, fill_absences, too_few
 from nmr_ml.predictions.columns import (
     CLEARANCE,
     COLUMNS,
@@ -141,10 +141,10 @@ def predict_history(bundle: Bundle, history: History, options: Options) -> Predi
     return Predictions(frame, list(curves), warnings, superseded)
 
 
-def _absent(episodes: Episodes, queries: Queries) -> Asked:
+def _absent(episodes: Episodes, queries: Queries) -> AskedAbsences:
     """Return the queries about injury and systemic episodes."""
     rows = np.flatnonzero(queries.session < 0)
-    return Asked(rows, episodes.event[queries.episode[rows]], queries.as_of_s[rows])
+    return AskedAbsences(rows, episodes.event[queries.episode[rows]], queries.as_of_s[rows])
 
 
 def ask(
@@ -184,7 +184,7 @@ def _labs_known(history: History, queries: Queries) -> Bools:
     return np.asarray(first[queries.athlete] <= queries.as_of_s)
 
 
-def _numbers(case: _Case, reasons: Objects, absent: Asked) -> dict[str, Any]:
+def _numbers(case: _Case, reasons: Objects, absent: AskedAbsences) -> dict[str, Any]:
     """Return every column that the models compute, null where `reasons` has one."""
     bundle, queries, options, n = case.bundle, case.queries, case.options, len(case.queries)
     columns: dict[str, Any] = {name: np.full(n, np.nan) for name in NUMBERS}
@@ -232,7 +232,7 @@ def _fill(columns: dict[str, Any], rows: Ints, case: _Case, model: ComponentMode
     since_h = (queries.as_of_s[rows] - queries.clock_start_s[rows]) / 3600.0
     at_h = np.column_stack([since_h, np.tile([*P_H, *hours], (rows.size, 1))])
     prior = case.prior(model, rows)
-    found = answer(prior, table, at_h)
+    found = answers_of(prior, table, at_h)
     columns["calibrated"][rows] = prior.calibrated
     if options.risk is not None:
         columns[CLEARANCE][rows] = clearance_hours(model, prior, table, options.risk)

@@ -26,7 +26,6 @@ CRP_MG_L = 10.0
 CRP_LASTING_S = 72 * 3600
 TESTOSTERONE_NMOL_L = 8.0
 MORNING_H = (5, 11)
-HALF_DAY_S = 43_200
 #: How long a flag stands after the sample that raised it.
 STANDS_S = 7 * 86_400
 TESTOSTERONE_STANDS_S = 90 * 86_400
@@ -90,7 +89,7 @@ def _flags(history: History) -> Flags:
         [
             (ck, ck.known_s, STANDS_S),
             (crp, _both_known(crp, CRP_LASTING_S, 2 * STANDS_S), STANDS_S),
-            (low, _both_known(low, HALF_DAY_S, TESTOSTERONE_STANDS_S), TESTOSTERONE_STANDS_S),
+            (low, _both_known(low, DAY_S // 2, TESTOSTERONE_STANDS_S), TESTOSTERONE_STANDS_S),
         ],
         labs.offsets.size - 1,
     )

@@ -23,7 +23,7 @@ from nmr_ml.runtime.traces import places
 from serving.api.openapi import describe
 from serving.requests import problems
 from serving.requests.problems import RequestError
-from serving.requests.question import answer, loads
+from serving.requests.question import answer, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,7 +167,7 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 def _encoded_answer(bundle: Bundle, body: bytes) -> bytes:
-    document = answer(bundle, loads(body))
+    document = answer(bundle, parse_json(body))
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 

@@ -69,7 +69,7 @@ class Question:
         return history_of_columns(tables, self.timezone, test_names)
 
 
-def loads(text: bytes) -> object:
+def parse_json(text: bytes) -> object:
     """Parse the JSON of a request.
 
     Raises

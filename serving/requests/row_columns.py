@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nmr_ml.history.columns import READ_TABLES, codes_of, read_columns
+from nmr_ml.history.local_time import DAY_S
 from nmr_ml.numeric.compiled import kept
 from serving.requests.moments import SECOND_US, microseconds_of
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _LARGEST = float(np.finfo(np.float64).max)
 _MIDNIGHT = "T00:00:00Z"
-DAY_S = 86_400.0
 
 
 class _Reader(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 
 from nmr_ml.cohort.parsing import MISSING_WORDS
 from nmr_ml.cohort.quantities import quantity_of_lab, quantity_of_test
-from nmr_ml.cohort.row_rules import LONGEST_NIGHT, MINUTE_A_PART, TOLERANCE
+from nmr_ml.cohort.row_rules import CLOCK_TOLERANCE, LONGEST_NIGHT, MINUTE_A_PART
 from nmr_ml.cohort.table_checks import EARLIEST
 from nmr_ml.cohort.tables import ANALYTES, SEXES, SPECIMENS, TABLES
 from nmr_ml.history.local_time import midnights
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _BY_DAY = float(TABLES["sessions"].column("time_precision").categories.index("day"))
 _EARLIEST_US = EARLIEST.timestamp() * SECOND_US
 _LONGEST_US = LONGEST_NIGHT.total_seconds() * SECOND_US
-_TOLERANCE_US = TOLERANCE.total_seconds() * SECOND_US
+_TOLERANCE_US = CLOCK_TOLERANCE.total_seconds() * SECOND_US
 _LONGEST_MIN = TABLES["sessions"].column("duration_min").upper or np.inf
 _MOST_AU = TABLES["sessions"].column("session_load_au").upper or np.inf
 
@@ -45,7 +45,7 @@ class _DoubtError(Exception):
     """A row may have to be quarantined."""
 
 
-class _Asked(NamedTuple):
+class _RequestTable(NamedTuple):
     """One table of a request: its rows, their columns, and its times in microseconds.
 
     Columns are completed in place, as `nmr_ml.cohort.canonical` completes a frame.
@@ -93,7 +93,7 @@ def plain_columns(
         for name, rows in tables.items():
             if not rows:
                 continue
-            table = _Asked(name, rows, read.columns[name], read.exact_us[name])
+            table = _RequestTable(name, rows, read.columns[name], read.exact_us[name])
             _check_texts(table, owner)
             if name in _CHECKS:
                 _check_times(table, timezone, now_us)
@@ -114,7 +114,7 @@ def _given(required: Array) -> Floats:
     return required  # type: ignore[return-value]
 
 
-def _check_texts(table: _Asked, owner: str) -> None:
+def _check_texts(table: _RequestTable, owner: str) -> None:
     named = table.columns["athlete_id"]
     if named.dtype == object:
         _need(all(name is None or name == owner for name in named))
@@ -125,7 +125,7 @@ def _check_texts(table: _Asked, owner: str) -> None:
             _need(cells.dtype != object or all(cell is None or _is_plain(cell) for cell in cells))
 
 
-def _check_times(table: _Asked, timezone: str, now_us: float) -> None:
+def _check_times(table: _RequestTable, timezone: str, now_us: float) -> None:
     """Complete the end of a session and `known_at`, and check what holds for all times."""
     if table.name == "sessions":
         _complete_session(table)
@@ -144,7 +144,7 @@ def _check_times(table: _Asked, timezone: str, now_us: float) -> None:
         table.columns["known_at"] = np.floor(known / SECOND_US)
 
 
-def _complete_session(table: _Asked) -> None:
+def _complete_session(table: _RequestTable) -> None:
     start, end = _given(table.moments_us("started_at")), table.moments_us("ended_at")
     minutes, load = table.numbers("duration_min"), table.numbers("session_load_au")
     end = np.where(np.isnan(end), start + np.round(minutes * 60e6), end)
@@ -156,12 +156,12 @@ def _complete_session(table: _Asked) -> None:
     table.columns["duration_min"], table.columns["session_load_au"] = minutes, load
 
 
-def _check_sessions(table: _Asked, _sex: str, _tests: tuple[str, ...]) -> None:
+def _check_sessions(table: _RequestTable, _sex: str, _tests: tuple[str, ...]) -> None:
     _check_ids(table, "session_id")
     _check_periods(table, "started_at", "ended_at")
 
 
-def _check_sleep(table: _Asked, _sex: str, _tests: tuple[str, ...]) -> None:
+def _check_sleep(table: _RequestTable, _sex: str, _tests: tuple[str, ...]) -> None:
     _check_periods(table, "onset_at", "wake_at")
     in_bed_us = table.moments_us("wake_at") - table.moments_us("onset_at")
     _need(not (in_bed_us > _LONGEST_US).any())
@@ -170,13 +170,13 @@ def _check_sleep(table: _Asked, _sex: str, _tests: tuple[str, ...]) -> None:
     _check_unique(table.moments_us("onset_at").tolist())
 
 
-def _check_epochs(table: _Asked, _sex: str, _tests: tuple[str, ...]) -> None:
+def _check_epochs(table: _RequestTable, _sex: str, _tests: tuple[str, ...]) -> None:
     for name in ("duration_s", "stage"):
         _given(table.columns[name])
     _check_unique(table.moments_us("started_at").tolist())
 
 
-def _check_labs(table: _Asked, sex: str, _tests: tuple[str, ...]) -> None:
+def _check_labs(table: _RequestTable, sex: str, _tests: tuple[str, ...]) -> None:
     analyte, specimen = _given(table.columns["analyte"]), _given(table.columns["specimen"])
     _need(not (table.moments_us("awake_at") > table.moments_us("drawn_at")).any())
     drawn = table.moments_us("drawn_at").tolist()
@@ -189,7 +189,7 @@ def _check_labs(table: _Asked, sex: str, _tests: tuple[str, ...]) -> None:
     _convert(table, scales, table.numbers("below_loq") == 1.0)
 
 
-def _check_tests(table: _Asked, _sex: str, test_names: tuple[str, ...]) -> None:
+def _check_tests(table: _RequestTable, _sex: str, test_names: tuple[str, ...]) -> None:
     codes = _given(table.columns["test"]).tolist()
     _check_unique(list(zip(table.moments_us("measured_at").tolist(), codes, strict=True)))
     scales = [
@@ -199,11 +199,11 @@ def _check_tests(table: _Asked, _sex: str, test_names: tuple[str, ...]) -> None:
     _convert(table, scales, np.zeros(len(scales), np.bool_))
 
 
-def _check_nutrition(table: _Asked, _sex: str, _tests: tuple[str, ...]) -> None:
+def _check_nutrition(table: _RequestTable, _sex: str, _tests: tuple[str, ...]) -> None:
     _check_unique(table.numbers("date").tolist())
 
 
-def _check_episodes(table: _Asked, _sex: str, _tests: tuple[str, ...]) -> None:
+def _check_episodes(table: _RequestTable, _sex: str, _tests: tuple[str, ...]) -> None:
     _check_ids(table, "episode_id")
     _given(table.columns["kind"])
     grade = table.columns["grade"]
@@ -212,7 +212,7 @@ def _check_episodes(table: _Asked, _sex: str, _tests: tuple[str, ...]) -> None:
     _need(not (table.moments_us("resolved_at") < table.moments_us("onset_at")).any())
 
 
-_CHECKS: dict[str, Callable[[_Asked, str, tuple[str, ...]], None]] = {
+_CHECKS: dict[str, Callable[[_RequestTable, str, tuple[str, ...]], None]] = {
     "sessions": _check_sessions,
     "sleep": _check_sleep,
     "sleep_epochs": _check_epochs,
@@ -223,7 +223,7 @@ _CHECKS: dict[str, Callable[[_Asked, str, tuple[str, ...]], None]] = {
 }
 
 
-def _check_ids(table: _Asked, name: str) -> None:
+def _check_ids(table: _RequestTable, name: str) -> None:
     ids = table.columns[name].tolist()
     _need(all(isinstance(one, str) and one.strip() for one in ids))
     _check_unique(ids)
@@ -233,7 +233,7 @@ def _check_unique(keys: Sequence[object]) -> None:
     _need(len(set(keys)) == len(keys))
 
 
-def _check_periods(table: _Asked, start: str, end: str) -> None:
+def _check_periods(table: _RequestTable, start: str, end: str) -> None:
     starts, ends = _given(table.moments_us(start)), _given(table.moments_us(end))
     timed = table.numbers("time_precision") != _BY_DAY
     _need(_apart(starts, ends, timed))
@@ -284,7 +284,7 @@ def _is_plain(text: object) -> bool:
 
 
 def _convert(
-    table: _Asked, scales: Sequence[tuple[float, float, float]], unbounded_below: Bools
+    table: _RequestTable, scales: Sequence[tuple[float, float, float]], unbounded_below: Bools
 ) -> None:
     factor, low, high = np.array(scales).T
     value = _given(table.columns["value"]) * factor

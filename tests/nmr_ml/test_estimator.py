@@ -228,7 +228,7 @@ def test_a_folder_that_is_no_estimator_is_named(
     of_times.save(tmp_path / "model")
     entry = json.loads((tmp_path / "model" / estimator.ENTRY).read_text())
     (tmp_path / "model" / estimator.ENTRY).write_text(json.dumps(entry | {"format": 0}))
-    with pytest.raises(DataError, match=f"format {estimator.FORMAT}"):
+    with pytest.raises(DataError, match=f"format {estimator.ESTIMATOR_FORMAT}"):
         RecoveryCurveRegressor.load(tmp_path / "model")
 
 

@@ -46,7 +46,8 @@ def answered() -> Predictions:
 
 def kept() -> pd.DataFrame:
     """Return what it answered when the data was written."""
-    return pq.read_table(ANSWERS).to_pandas()
+    frame: pd.DataFrame = pq.read_table(ANSWERS).to_pandas()
+    return frame
 
 
 def write_answers() -> None:

@@ -13,7 +13,7 @@ from nmr_ml.models.curve.likelihood import FAST_HALF_LIFE_H
 from nmr_ml.models.curve.measurement import Measurement
 from tests.support.small_cohorts import followed_of
 from training.baselines.curves import Starts
-from training.scoring.forecasts import CurvePriors, TestsToForetell
+from training.scoring.forecasts import CurvePriors, ForetoldTests
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -57,9 +57,9 @@ def drawn_tests(
     return followed_of(episodes, 1e-3)
 
 
-def readings_of(followed: Followed, step: float = 0.0, delta: float = DELTA) -> TestsToForetell:
+def readings_of(followed: Followed, step: float = 0.0, delta: float = DELTA) -> ForetoldTests:
     """Return the tests as they stand, to be foretold."""
-    return TestsToForetell(followed, GRID, Measurement(), delta, step)
+    return ForetoldTests(followed, GRID, Measurement(), delta, step)
 
 
 def starts_of(modality: np.ndarray, **columns: np.ndarray) -> Starts:

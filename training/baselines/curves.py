@@ -112,7 +112,7 @@ class Thirds:
 
 
 @dataclass(frozen=True, slots=True)
-class Baselines:
+class RivalCurves:
     """Fitted baselines of one component.
 
     Parameters
@@ -178,7 +178,7 @@ class Baselines:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Baselines:
+    def from_json(cls, content: Mapping[str, Any]) -> RivalCurves:
         """Read what `as_json` returned."""
         return cls(
             {k: (np.array(m), np.array(s)) for k, (m, s) in content["by_modality"].items()},
@@ -192,7 +192,7 @@ class Baselines:
 def fit_baselines(
     starts: Starts, table: Singles, top: Floats, grid: CurveGrid, followed: Followed,
     athlete: Objects,
-) -> Baselines:  # fmt: skip
+) -> RivalCurves:  # fmt: skip
     """Fit the baselines to labelled episodes, all arguments having one entry for each.
 
     Parameters
@@ -212,7 +212,7 @@ def fit_baselines(
     modality = CurvePriors(by_name.mean[group], by_name.spread[group])
     owner = owners(followed.offsets)
     change = followed.deficit - starts.last_deficit[owner]
-    return Baselines(
+    return RivalCurves(
         groups,
         _by_load(starts, table, top, grid),
         fit_linear(starts.log_load, table, grid, everyone, athlete, [NO_PENALTY]),

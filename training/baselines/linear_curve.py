@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: A feature counts as at most this many standard deviations from its median.
 FURTHEST_SD = 4.0
 #: Rounds of expectation maximisation; the means move by less than 0.01 in the last ones.
-ROUNDS = 25
+LINEAR_ROUNDS = 25
 #: Athlete folds that choose the penalty.
 FOLDS = 3
 
@@ -88,7 +88,7 @@ def fit_linear(
     penalty = _best_penalty(Z, target, athlete, penalties)
     ridge = _Ridge.of(Z - middle)
     freedom = max(len(Z) - ridge.used(penalty) - 1.0, 1.0)
-    for _ in range(ROUNDS):
+    for _ in range(LINEAR_ROUNDS):
         level = target.mean(axis=0)
         weight = ridge.weight(target - level, penalty)
         means = level + ridge.Z @ weight

@@ -10,7 +10,8 @@ from nmr_ml.models.availability.model import expect
 from nmr_ml.recovery_tests import AVAILABILITY
 from training.baselines.durations import DurationBaselines
 from training.fitting.availability import absence_data, forecast_at_onset, informative
-from training.scoring.absence_scores import MODEL, score_absences
+from training.scoring.absence_scores import score_absences
+from training.scoring.bootstrap import MODEL
 from training.scoring.scores import time_scores
 
 if TYPE_CHECKING:

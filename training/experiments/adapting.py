@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from training.data.dataset import ComponentData
 
 #: Athletes with a labelled episode below which a team's offset would be a guess.
-LEAST_ATHLETES = 2
+LEAST_TEAM_ATHLETES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ def learn_teams(bundle: Bundle, cohort: Cohort) -> tuple[Bundle, dict[str, dict[
     if not told:
         raise DataError(
             "too_few_labelled_athletes",
-            f"No team of {cohort.name} has {LEAST_ATHLETES} athletes with a labelled episode of a "
-            "component that the model learnt.",
+            f"No team of {cohort.name} has {LEAST_TEAM_ATHLETES} athletes with a labelled episode "
+            "of a component that the model learnt.",
             "Add tests after sessions and at least 3 rested tests before them.",
         )
     return replace(bundle, components=components), told
@@ -120,7 +120,7 @@ def _teams(model: ComponentModel, data: ComponentData) -> dict[str, tuple[Team, 
     for name in sorted(set(names.tolist())):
         rows = np.flatnonzero(names == name)
         athletes_n = len(set(data.athlete[rows].tolist()))
-        if athletes_n >= LEAST_ATHLETES:
+        if athletes_n >= LEAST_TEAM_ATHLETES:
             team = fit_team(
                 model.offsets, followed.take(rows), model.grid, means[rows], data.athlete[rows]
             )

@@ -18,14 +18,15 @@ from nmr_ml.history.queries import Targets, expand
 from nmr_ml.labels.followed_tests import followed_tests
 from nmr_ml.models.component.known_offsets import known_offsets
 from nmr_ml.models.component.model import prior_of
-from training.baselines.curves import Baselines, Starts
+from training.baselines.curves import RivalCurves, Starts
 from training.data.dataset import component_data
 from training.experiments.absence_evaluation import evaluate_absences
 from training.fitting.held_out import sexes
-from training.fitting.protocols import MODEL, foretell, groups_of
+from training.fitting.protocols import foretell, groups_of
 from training.scoring.as_json import brier_json, scores_json
+from training.scoring.bootstrap import MODEL
 from training.scoring.forecast_scores import score_forecasts
-from training.scoring.forecasts import CurvePriors, TestsToForetell, rounding_step, time_quantiles
+from training.scoring.forecasts import CurvePriors, ForetoldTests, rounding_step, time_quantiles
 from training.scoring.scores import Brier
 from training.scoring.truth import TIME_LEVELS, score_times
 
@@ -119,10 +120,10 @@ def _score(
     bundle: Bundle, data: ComponentData, prior: CurvePriors, truth: pd.DataFrame
 ) -> dict[str, Any]:
     model, spec = bundle.components[data.component], bundle.specs[data.index_test]
-    baselines = Baselines.from_json(bundle.card["components"][data.component]["baselines"])
+    baselines = RivalCurves.from_json(bundle.card["components"][data.component]["baselines"])
     starts, groups = Starts.of(data, bundle.contract), groups_of(data)
     step = rounding_step(data.followed, spec)
-    readings = TestsToForetell(data.followed, model.grid, model.measurement, spec.delta, step)
+    readings = ForetoldTests(data.followed, model.grid, model.measurement, spec.delta, step)
     scores: dict[str, Any] = {"brier": brier_json(Brier(0, 0, {}, {}, {}))}
     if data.followed.deficit.size:
         said = foretell(readings, starts, prior, baselines)

@@ -14,8 +14,8 @@ from nmr_ml.models.availability.absences import Absences, absence_inputs, absenc
 from nmr_ml.models.availability.fit import fit_law, grow_trees
 from nmr_ml.models.availability.law import FAMILIES, DurationLaw
 from nmr_ml.models.availability.model import (
-    COLUMNS,
     KINDS,
+    TREE_COLUMNS,
     AvailabilityModel,
     Counted,
     DurationTrees,
@@ -23,8 +23,8 @@ from nmr_ml.models.availability.model import (
 )
 from nmr_ml.numeric.folds import athlete_folds
 from training.baselines.durations import DurationBaselines, fit_duration_baselines
-from training.scoring.absence_scores import MODEL, Forecast, score_absences
-from training.scoring.bootstrap import compare
+from training.scoring.absence_scores import Forecast, score_absences
+from training.scoring.bootstrap import MODEL, compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 
 #: Pairs tried for the number of trees; few and small, because episodes are few.
-ROUNDS = (10, 20, 40, 80)
+TREES_TRIED = (10, 20, 40, 80)
 
 
 @dataclass(frozen=True, slots=True)
 class AbsenceData:
-    """Episodes with the features of `nmr_ml.models.availability.model.COLUMNS` at their onset."""
+    """Episodes with the features `TREE_COLUMNS` at their onset."""
 
     absences: Absences
     X: Floats
@@ -70,7 +70,7 @@ def absence_data(cohort: Cohort, specs: Mapping[str, TestSpec]) -> AbsenceData:
     """Return the injury and systemic episodes of `cohort`."""
     history = build_history(cohort, tuple(sorted(specs)))
     names = feature_contract().names
-    X = absence_inputs(history, specs)[:, [names.index(column) for column in COLUMNS]]
+    X = absence_inputs(history, specs)[:, [names.index(column) for column in TREE_COLUMNS]]
     return AbsenceData(absences_of(history, cohort.name), np.ascontiguousarray(X))
 
 
@@ -188,13 +188,13 @@ def _with_trees(
     params = config.trees().params() | {"num_class": 1, "num_tree_per_iteration": 1}
     params |= {"num_leaves": 4, "max_bin": 31}
     graded = bool(law.grades)
-    offsets = np.zeros((len(ROUNDS), len(absences)))
-    forecasts = [Forecast.empty(len(absences)) for _ in ROUNDS]
+    offsets = np.zeros((len(TREES_TRIED), len(absences)))
+    forecasts = [Forecast.empty(len(absences)) for _ in TREES_TRIED]
     for k in np.unique(fold):
         train, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         own = _fit(absences.take(train), law.family, graded)
-        booster = grow_trees(X[train], absences.take(train), own, params, ROUNDS[-1])
-        for i, rounds in enumerate(ROUNDS):
+        booster = grow_trees(X[train], absences.take(train), own, params, TREES_TRIED[-1])
+        for i, rounds in enumerate(TREES_TRIED):
             offsets[i, held] = booster.predict(X[held], num_iteration=rounds, raw_score=True)
             _fill(forecasts[i], own, absences, held, offsets[i])
     best = int(np.argmax([forecast.log_p[scored].mean() for forecast in forecasts]))
@@ -205,7 +205,7 @@ def _with_trees(
     )  # fmt: skip
     if not compared.difference["without"].upper < 0:
         return law, None, without
-    booster = grow_trees(X, absences, law, params, ROUNDS[best])
+    booster = grow_trees(X, absences, law, params, TREES_TRIED[best])
     # Offsets of athletes the trees have not seen: those of training would make the scale too small.
     refitted = _fit(absences, law.family, graded, offsets[best])
-    return refitted, DurationTrees(booster, COLUMNS), forecasts[best]
+    return refitted, DurationTrees(booster, TREE_COLUMNS), forecasts[best]

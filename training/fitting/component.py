@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nmr_ml.models.curve.fit import CurveFit
     from nmr_ml.numeric.arrays import Floats
     from nmr_ml.recovery_tests import TestSpec
-    from training.baselines.curves import Baselines
+    from training.baselines.curves import RivalCurves
     from training.config import TrainConfig
     from training.data.dataset import ComponentData
     from training.fitting.credit import Credit
@@ -58,7 +58,7 @@ class FittedComponent:
     """
 
     model: ComponentModel
-    baselines: Baselines
+    baselines: RivalCurves
     held_out: Scores
     held_out_time: Scores | None
     credit: Mapping[str, Credit]

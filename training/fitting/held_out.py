@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.features.moments import FEATURES_BACK_S
 from nmr_ml.labels.followed_tests import no_tests
 from nmr_ml.models.component.calibration import group_names
-from nmr_ml.models.component.clearance import LEVELS, fit_clearance
+from nmr_ml.models.component.clearance import CLEARANCE_LEVELS, fit_clearance
 from nmr_ml.models.component.fit_calibration import fit_calibration
 from nmr_ml.models.component.fit_offsets import fit_offsets
 from nmr_ml.models.component.offsets import Past, athlete_offsets
-from nmr_ml.models.component.past_episodes import LOOK_BACK_S
 from nmr_ml.models.curve.posterior import recovery_quantiles
 from nmr_ml.models.curve.read_off import read_off
 
@@ -67,7 +67,7 @@ def held_out(data: ComponentData, fit: CurveFit, delta: float, seed: int) -> Hel
     )  # fmt: skip
     spreads, _ = calibration.correct(spreads, groups)
     cleared, _ = recovery_quantiles(
-        read_off(fit.grid, delta), centre, spreads, no_tests(len(centre)), LEVELS,
+        read_off(fit.grid, delta), centre, spreads, no_tests(len(centre)), CLEARANCE_LEVELS,
         np.zeros((len(centre), 0)),
     )  # fmt: skip
     clearance = fit_clearance(data.followed, cleared, delta, data.athlete)
@@ -104,7 +104,7 @@ def earlier_episodes(data: ComponentData) -> tuple[Ints, Ints]:
     order = np.argsort(who, kind="stable")
     for own in np.split(order, np.flatnonzero(np.diff(who[order])) + 1):
         for q in own:
-            recent = (start_s[own] < start_s[q]) & (start_s[own] >= start_s[q] - LOOK_BACK_S)
+            recent = (start_s[own] < start_s[q]) & (start_s[own] >= start_s[q] - FEATURES_BACK_S)
             rows[q] = own[recent & (over_s[own] <= start_s[q]) & labelled[own]]
     counts = [part.size for part in rows]
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), np.concatenate(rows)

@@ -16,11 +16,12 @@ from nmr_ml.numeric.arrays import RowWise
 from training.baselines.curves import ANY, PERSISTENCE, Starts, fit_baselines
 from training.baselines.empirical_bayes import grow_on_means, posterior_means, profile_spread
 from training.fitting.held_out import earlier_episodes, sexes
+from training.scoring.bootstrap import MODEL
 from training.scoring.forecast_scores import score_forecasts
 from training.scoring.forecasts import (
     CurvePriors,
     Forecasts,
-    TestsToForetell,
+    ForetoldTests,
     from_curves,
     from_normal,
     rounding_step,
@@ -32,14 +33,13 @@ if TYPE_CHECKING:
     from nmr_ml.models.curve.fit import CurveFit
     from nmr_ml.numeric.arrays import Floats, Ints, Objects, Singles
     from nmr_ml.recovery_tests import TestSpec
-    from training.baselines.curves import Baselines
+    from training.baselines.curves import RivalCurves
     from training.config import TrainConfig
     from training.data.dataset import ComponentData
     from training.fitting.held_out import HeldOut
     from training.scoring.forecast_scores import Scores
 
 
-MODEL = "model"
 EB_L2 = "eb_l2"
 
 
@@ -50,7 +50,7 @@ class Labelled(RowWise):
     Parameters
     ----------
     starts : Starts
-    readings : TestsToForetell
+    readings : ForetoldTests
     table, top
         From `nmr_ml.models.curve.likelihood.likelihood_tables`.
     athlete : object array of str, shape (n_episodes,)
@@ -58,7 +58,7 @@ class Labelled(RowWise):
     """
 
     starts: Starts
-    readings: TestsToForetell
+    readings: ForetoldTests
     table: Singles
     top: Floats
     athlete: Objects
@@ -70,14 +70,14 @@ class Labelled(RowWise):
         step = rounding_step(data.followed, spec)
         return cls(
             Starts.of(data, feature_contract()),
-            TestsToForetell(data.followed, fit.grid, fit.measurement, spec.delta, step),
+            ForetoldTests(data.followed, fit.grid, fit.measurement, spec.delta, step),
             fit.table,
             fit.top,
             data.athlete,
             groups_of(data),
         )
 
-    def fit_baselines(self) -> Baselines:
+    def fit_baselines(self) -> RivalCurves:
         """Fit the baselines to these episodes."""
         r = self.readings
         return fit_baselines(self.starts, self.table, self.top, r.grid, r.followed, self.athlete)
@@ -97,7 +97,7 @@ def groups_of(data: ComponentData) -> dict[str, Objects]:
 
 
 def foretell(
-    readings: TestsToForetell, starts: Starts, model: CurvePriors, baselines: Baselines
+    readings: ForetoldTests, starts: Starts, model: CurvePriors, baselines: RivalCurves
 ) -> dict[str, Forecasts]:
     """Return what the model, first, and the baselines say of the tests."""
     priors = {MODEL: model, **baselines.priors(starts)}
@@ -205,7 +205,7 @@ def _adapted(data: ComponentData, fit: CurveFit, means: Floats, told: HeldOut) -
 
 
 def _label_means(
-    train: Labelled, baselines: Baselines, held: Starts, fit: CurveFit, config: TrainConfig
+    train: Labelled, baselines: RivalCurves, held: Starts, fit: CurveFit, config: TrainConfig
 ) -> Floats:
     """Return means for `held` from trees on empirical-Bayes labels under the modality's curve."""
     prior = baselines.of_modality(train.starts.modality)

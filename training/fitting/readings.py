@@ -30,7 +30,7 @@ from nmr_ml.models.readings.model import (
 from nmr_ml.models.readings.recent_tests import recent_tests
 from nmr_ml.numeric.arrays import RowWise, owners
 from nmr_ml.numeric.folds import athlete_folds
-from training.scoring.bootstrap import compare
+from training.scoring.bootstrap import MODEL, compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,12 +57,12 @@ TREES = {
     "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127,
     "metric": "None", "deterministic": True, "force_row_wise": True, "verbosity": -1,
 }  # fmt: skip
-ROUNDS = (10, 20, 40, 80, 120, 200)
+ROUNDS_TRIED = (10, 20, 40, 80, 120, 200)
 #: Nobody's answers are surer than this, in per cent or points.
 LEAST_WIDTH = 0.05
 #: How far forecasts may start from the usual value towards the last one, and the curve's.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-MODEL, PERSISTENCE, USUAL, AVERAGE = "model", "persistence", "usual", "average"
+PERSISTENCE, USUAL, AVERAGE = "persistence", "usual", "average"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,14 +291,17 @@ class _Trees:
         ).construct()  # fmt: skip
 
     def held_out(self, fold: Ints) -> list[Floats]:
-        """Return what the other folds say of each pair after each of `ROUNDS`, before any link."""
+        """Return what the other folds say of each pair after each of `ROUNDS_TRIED`, unlinked."""
         whole, inputs = self.dataset(), self.data.basis.inputs
         parts, order = [], []
         for k in np.unique(fold):
             own = np.flatnonzero(fold == k)
-            booster = self.grow(whole.subset(np.flatnonzero(fold != k)), ROUNDS[-1])
+            booster = self.grow(whole.subset(np.flatnonzero(fold != k)), ROUNDS_TRIED[-1])
             parts.append(
-                [booster.predict(inputs[own], num_iteration=r, raw_score=True) for r in ROUNDS]
+                [
+                    booster.predict(inputs[own], num_iteration=r, raw_score=True)
+                    for r in ROUNDS_TRIED
+                ]
             )
             order.append(own)
         place = np.argsort(np.concatenate(order))
@@ -333,7 +336,7 @@ def _fit_centre(
     found = [
         (way, rounds, medians(raw, basis, start, start_error))
         for way in ways
-        for rounds, raw in zip(ROUNDS, way.held_out(fold), strict=True)
+        for rounds, raw in zip(ROUNDS_TRIED, way.held_out(fold), strict=True)
     ]
 
     def error(median: Floats) -> float:
@@ -351,7 +354,7 @@ def _fit_width(
     trees = _Trees(data, residual, _params(config, "l2"))
     stages = trees.held_out(fold)
     best = int(np.argmin([np.mean((stage - residual) ** 2) for stage in stages]))
-    return trees.grow(trees.dataset(), ROUNDS[best]), np.maximum(stages[best], LEAST_WIDTH)
+    return trees.grow(trees.dataset(), ROUNDS_TRIED[best]), np.maximum(stages[best], LEAST_WIDTH)
 
 
 def athlete_quantile(score: Floats, athlete: Objects, level: float) -> float:

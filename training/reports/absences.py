@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nmr_ml.runtime import console
 from training.baselines.curves import OVERALL
 from training.baselines.durations import BY_KIND
-from training.scoring.absence_scores import MODEL
+from training.scoring.bootstrap import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

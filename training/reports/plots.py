@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nmr_ml.runtime.home import writing_file
 from training.baselines.curves import MODALITY
-from training.fitting.protocols import MODEL
+from training.scoring.bootstrap import MODEL
 from training.scoring.forecast_scores import PIT_EDGES
 
 if TYPE_CHECKING:

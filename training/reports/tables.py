@@ -9,8 +9,9 @@ from rich.table import Table
 
 from nmr_ml.runtime import console
 from training.baselines.curves import DECAY, LINEAR, LOOKUP, MODALITY, OVERALL, PERSISTENCE
-from training.fitting.protocols import EB_L2, MODEL
-from training.scoring.forecast_scores import LEAST_ATHLETES
+from training.fitting.protocols import EB_L2
+from training.scoring.bootstrap import MODEL
+from training.scoring.forecast_scores import LEAST_SCORED_ATHLETES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,7 +81,7 @@ def show_groups(components: Mapping[str, Json]) -> None:
     true_times = ", then of true times" if simulated else ""
     console.say(
         "By group: Brier of the model less that of the median by modality, then share of\n"
-        f"tests inside the 80 % interval{true_times}; of fewer than {LEAST_ATHLETES}\n"
+        f"tests inside the 80 % interval{true_times}; of fewer than {LEAST_SCORED_ATHLETES}\n"
         "athletes only their number:"
     )
     table = _table("", *told)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from nmr_ml.numeric.arrays import Bools, Floats
 
 
-MODEL = "model"
-
-
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What one method foretold of episodes at their onset.

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Two-sided level of the bootstrap intervals.
 LEVEL = 0.95
+#: What our own model is called beside the methods it has to beat.
+MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nmr_ml.numeric.arrays import Bools, Floats, Objects
-    from training.scoring.forecasts import Forecasts, TestsToForetell
+    from training.scoring.forecasts import Forecasts, ForetoldTests
     from training.scoring.scores import Brier
 
 
@@ -24,7 +24,7 @@ INTERVAL = (0.1, 0.9)
 PIT_EDGES = np.linspace(0.0, 1.0, 11)
 CALIBRATION_EDGES = np.linspace(0.0, 1.0, 11)
 #: A group of fewer athletes is named, but their scores would be those of single persons.
-LEAST_ATHLETES = 10
+LEAST_SCORED_ATHLETES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Scores:
 
 
 def score_forecasts(
-    readings: TestsToForetell, forecasts: Mapping[str, Forecasts], athlete: Objects,
+    readings: ForetoldTests, forecasts: Mapping[str, Forecasts], athlete: Objects,
     groups: Mapping[str, Objects], *, bootstrap: int, seed: int,
 ) -> Scores:  # fmt: skip
     """Score what methods said of the tests of `readings`, of which there is at least one.
@@ -139,7 +139,7 @@ def score_forecasts(
 
 
 def _figures(
-    readings: TestsToForetell, forecasts: Mapping[str, Forecasts], athlete: Objects, bootstrap: int,
+    readings: ForetoldTests, forecasts: Mapping[str, Forecasts], athlete: Objects, bootstrap: int,
     seed: int,
 ) -> Figures:  # fmt: skip
     who = athlete[readings.followed.owner]
@@ -158,12 +158,12 @@ def _figures(
 
 
 def _group(
-    readings: TestsToForetell, forecasts: Mapping[str, Forecasts], athlete: Objects, member: Bools,
+    readings: ForetoldTests, forecasts: Mapping[str, Forecasts], athlete: Objects, member: Bools,
     bootstrap: int, seed: int,
 ) -> Group:  # fmt: skip
     tests = member[readings.followed.owner]
     who = set(athlete[readings.followed.owner][tests].tolist())
-    if len(who) < LEAST_ATHLETES:
+    if len(who) < LEAST_SCORED_ATHLETES:
         return Group(len(who), int(tests.sum()), None)
     episodes = np.flatnonzero(member)
     some = {m: f.take(tests) for m, f in forecasts.items()}

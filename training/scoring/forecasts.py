@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LEAST_PROBABILITY = 1e-7
 #: A density is not told apart from none below this: e^-46, beyond 9 standard deviations.
 LEAST_DENSITY = 1e-20
-#: TestsToForetell count as rounded to a step where all are within this of a multiple of it.
+#: ForetoldTests count as rounded to a step where all are within this of a multiple of it.
 ROUNDED = 1e-6
 _ROOT_2 = math.sqrt(2.0)
 _ROOT_2PI = math.sqrt(2.0 * math.pi)
@@ -53,7 +53,7 @@ class CurvePriors(RowWise):
 
 
 @dataclass(frozen=True, slots=True)
-class TestsToForetell(RowWise):
+class ForetoldTests(RowWise):
     """The tests to foretell, and how they are read.
 
     Parameters
@@ -124,7 +124,7 @@ def rounding_step(followed: Followed, spec: TestSpec) -> float:
     return 0.0
 
 
-def from_curves(readings: TestsToForetell, priors: CurvePriors) -> Forecasts:
+def from_curves(readings: ForetoldTests, priors: CurvePriors) -> Forecasts:
     """Foretell readings from distributions over curves, errors of test and baseline included."""
     read = readings.measurement.read(readings.followed.alone())
     grid = readings.grid
@@ -139,7 +139,7 @@ def from_curves(readings: TestsToForetell, priors: CurvePriors) -> Forecasts:
     return Forecasts(below, _log(density), low, high)
 
 
-def from_normal(readings: TestsToForetell, centre: Floats, sd: float) -> Forecasts:
+def from_normal(readings: ForetoldTests, centre: Floats, sd: float) -> Forecasts:
     """Foretell readings as normal around `centre`, shape (n_tests,)."""
     deficit, half = readings.followed.deficit, 0.5 * readings.step
     z = (deficit - centre) / sd

@@ -8,7 +8,7 @@ import numpy as np
 
 from training.scoring.as_json import estimate_json
 from training.scoring.bootstrap import compare
-from training.scoring.forecast_scores import LEAST_ATHLETES
+from training.scoring.forecast_scores import LEAST_SCORED_ATHLETES
 from training.scoring.scores import crps, time_scores
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _coverage(
     names = athlete[member]
     athletes_n = len(set(names.tolist()))
     group = {"athletes_n": athletes_n, "episodes_n": int(member.sum())}
-    if athletes_n < LEAST_ATHLETES:
+    if athletes_n < LEAST_SCORED_ATHLETES:
         return {**group, "too_small": True}
     found = compare({"model": inside[member]}, names, bootstrap=bootstrap, seed=seed)
     return {**group, "too_small": False, "coverage_80": estimate_json(found.score["model"])}

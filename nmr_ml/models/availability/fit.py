@@ -16,7 +16,7 @@ from nmr_ml.models.availability.interval_likelihood import (
     rough_median,
 )
 from nmr_ml.models.availability.law import FAMILIES, LOG_PRIOR, NODES, SD_OF_Z, DurationLaw, label
-from nmr_ml.models.availability.model import COLUMNS
+from nmr_ml.models.availability.model import TREE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,7 +191,7 @@ def grow_trees(
     Parameters
     ----------
     X : float64 array, shape (n_absences, n_columns)
-        `COLUMNS`.
+        `TREE_COLUMNS`.
     params : mapping
         LightGBM's; the objective is set here.
     """
@@ -202,6 +202,6 @@ def grow_trees(
     def objective(score: Floats, _: lgb.Dataset) -> tuple[Floats, Floats]:
         return newton_terms(lower, upper, mu + score, scale, law.code)
 
-    dataset = lgb.Dataset(X, np.zeros(len(X)), feature_name=list(COLUMNS))
+    dataset = lgb.Dataset(X, np.zeros(len(X)), feature_name=list(TREE_COLUMNS))
     settings = {**params, "objective": objective, "metric": "None"}
     return lgb.train(settings, dataset, num_boost_round=rounds)

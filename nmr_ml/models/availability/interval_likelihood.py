@@ -25,7 +25,7 @@ NORMAL, LOGISTIC = 0, 1
 #: digits in the extreme tail, the logistic one underflows).
 LEAST_CURVATURE, MOST_CURVATURE = 0.02, 1.0
 #: Narrower intervals, in units of the scale, are read as this wide: log(0) has no slope.
-LEAST_WIDTH = 1e-9
+LEAST_INTERVAL_WIDTH = 1e-9
 #: Halvings of the bracket of a quantile, and where it begins, in scales below the location.
 _STEPS, _REACH = 80, 40.0
 #: Below this z the tail of the normal is taken from its asymptotic series (relative error 1e-12).
@@ -69,7 +69,7 @@ def interval(low: float, high: float, family: int) -> tuple[float, float, float,
     """Return log P(low < Z <= high) and the derivatives of minus it, for scale 1."""
     if low == -np.inf and high == np.inf:
         return 0.0, 0.0, 0.0, 0.0, 0.0
-    high = max(high, low + LEAST_WIDTH * max(1.0, abs(low)))
+    high = max(high, low + LEAST_INTERVAL_WIDTH * max(1.0, abs(low)))
     if family == LOGISTIC:
         return logistic_interval(low, high)
     return normal_interval(low, high)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 KINDS = ("injury", "systemic")
 #: What may tell how long an episode lasts: the person, earlier episodes, load and sleep before the
 #: onset, how the athlete felt (domain.md §3). Few, because episodes are.
-COLUMNS = (
+TREE_COLUMNS = (
     "age_y", "sex", "body_mass_kg", "training_tier", "injuries_365d_n", "systemic_365d_n",
     "since_resolved_d", "load_sum_7d_au", "chronic_load_ewma28_au", "acute_chronic_load_ln",
     "sleep_debt_14d_h", "readiness_dev_28d", "soreness_dev_28d",
@@ -144,7 +144,7 @@ class AvailabilityModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedLength:
     """The distribution of T of some open episodes at some moments; shapes start with (n,).
 
     ``ln T = mu + node + scale · Z``, the nodes weighted by what the athlete's other episodes say,
@@ -189,18 +189,18 @@ class Expected:
         each = terms.log_p.reshape(n, nodes) + self.log_weight
         return np.asarray(np.logaddexp.reduce(each, axis=1))
 
-    def take(self, row: int) -> Expected:
+    def take(self, row: int) -> ExpectedLength:
         """Return the distribution of one row."""
         one = slice(row, row + 1)
-        return Expected(
+        return ExpectedLength(
             self.mu[one], self.scale[one], self.log_weight[one], self.elapsed_h[one], self.nodes,
             self.family,
         )  # fmt: skip
 
-    def moved(self, by_ln: Floats) -> Expected:
+    def moved(self, by_ln: Floats) -> ExpectedLength:
         """Return this one row's distribution with its location moved by each of `by_ln`."""
         n = by_ln.size
-        return Expected(
+        return ExpectedLength(
             self.mu[0] + by_ln, np.repeat(self.scale[:1], n), np.repeat(self.log_weight, n, axis=0),
             np.repeat(self.elapsed_h, n), self.nodes, self.family,
         )  # fmt: skip
@@ -213,7 +213,7 @@ def _ln(hours: Floats) -> Floats:
 
 def expect(
     law: DurationLaw, absences: Absences, rows: Ints, as_of_s: Ints, offset: Floats
-) -> Expected:
+) -> ExpectedLength:
     """Return the distribution of T of the episodes `rows` as known at each `as_of_s`.
 
     The athlete's other episodes count as far as they were known then: an end that lies after
@@ -234,7 +234,7 @@ def expect(
         absences.resolved_s, mu, scale, HALF_DAY_H, law.nodes, law.code,
     )  # fmt: skip
     weight = LOG_PRIOR + evidence
-    return Expected(
+    return ExpectedLength(
         np.ascontiguousarray(mu[rows]),
         np.ascontiguousarray(scale[rows]),
         weight - np.logaddexp.reduce(weight, axis=1)[:, None],
@@ -244,7 +244,7 @@ def expect(
     )
 
 
-def ratios(expected: Expected, parts: Floats) -> list[tuple[int, float]]:
+def ratios(expected: ExpectedLength, parts: Floats) -> list[tuple[int, float]]:
     """Return (column, ratio of hours) of what moves the median of a row, the strongest first.
 
     Parameters

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 #: Quantiles of the recovery time that an episode may be cleared at.
-LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99])
+CLEARANCE_LEVELS = np.array(
+    [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Clearance:
         """
         bound = (self.athletes_n * self.loss + 1.0) / (self.athletes_n + 1.0)
         held = np.flatnonzero(bound <= risk)
-        return float(LEVELS[held[0]]) if held.size else None
+        return float(CLEARANCE_LEVELS[held[0]]) if held.size else None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -80,7 +82,7 @@ def fit_clearance(
     names, who = np.unique(athlete.astype(str)[owner], return_inverse=True)
     impaired = followed.deficit >= delta
     early = impaired[:, None] & (followed.hours[:, None] > cleared_h[owner])
-    sums = np.zeros((names.size, LEVELS.size))
+    sums = np.zeros((names.size, CLEARANCE_LEVELS.size))
     np.add.at(sums, who, early.astype(np.float64))
     share = sums / np.bincount(who)[:, None]
     # Quantiles rise with their level, so that the loss cannot; rounding must not undo it.

@@ -25,7 +25,7 @@ PRIOR_POOLED, PRIOR_GROUP = 0.15, 0.08
 
 
 #: Groups of fewer athletes are not calibrated by themselves.
-LEAST_ATHLETES = 20
+LEAST_GROUP_ATHLETES = 20
 
 
 @kept
@@ -88,7 +88,7 @@ def fit_calibration(
     for name in sorted(set(named.tolist())):
         rows = named == name
         own, k = _best(heights[rows], athlete[rows], pooled, PRIOR_GROUP)
-        found[name] = _correction(own if k >= LEAST_ATHLETES else pooled, k)
+        found[name] = _correction(own if k >= LEAST_GROUP_ATHLETES else pooled, k)
     return Calibration(found)
 
 
@@ -102,5 +102,5 @@ def _best(evidence: Floats, athlete: Objects, centre: float, prior: float) -> tu
 
 
 def _correction(log_scale: float, athletes_n: int) -> Correction:
-    status: Status = "calibrated" if athletes_n >= LEAST_ATHLETES else "model_based"
+    status: Status = "calibrated" if athletes_n >= LEAST_GROUP_ATHLETES else "model_based"
     return Correction(float(np.exp(max(log_scale, 0.0))), athletes_n, status)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nmr_ml.levels import LEAST_RATIO, LEVELS, MOST_DRIVERS
 from nmr_ml.models.component.calibration import group_names
-from nmr_ml.models.curve.posterior import read, recovery_quantiles
+from nmr_ml.models.curve.posterior import read_off_curves, recovery_quantiles
 
 if TYPE_CHECKING:
     from nmr_ml.labels.followed_tests import Followed
@@ -131,9 +131,11 @@ def prior_of(
     return Prior(means, spreads, offsets.read(model.measurement.read(seen)), calibrated)
 
 
-def answer(prior: Prior, table: ReadOff, at_h: Floats) -> Answers:
+def answers_of(prior: Prior, table: ReadOff, at_h: Floats) -> Answers:
     """Return recovery times, probabilities at `at_h` (n, n_hours) and deficits by row."""
-    return Answers(*read(table, prior.means, prior.spreads, prior.seen, LEVELS, at_h, LEVELS))
+    return Answers(
+        *read_off_curves(table, prior.means, prior.spreads, prior.seen, LEVELS, at_h, LEVELS)
+    )
 
 
 def clearance_hours(model: ComponentModel, prior: Prior, table: ReadOff, risk: float) -> Floats:

@@ -15,6 +15,7 @@ import numpy as np
 
 from nmr_ml.history.rested_baseline import NO_TEST_S
 from nmr_ml.models.curve.likelihood import remaining, shape_probabilities
+from nmr_ml.models.curve.target import REACH
 from nmr_ml.numeric.compiled import inner, kept
 
 if TYPE_CHECKING:
@@ -24,17 +25,15 @@ if TYPE_CHECKING:
 
 
 #: Nodes of each offset, in spreads of the prior.
-OFFSETS = np.linspace(-2.8, 2.8, 9)
+OFFSET_NODES = np.linspace(-2.8, 2.8, 9)
 #: Nodes of the error of a rested baseline, in its standard errors.
 SHARED = np.linspace(-3.2, 3.2, 9)
-#: Nodes of the curve within so many spreads of the prior of an episode are looked at.
-REACH = 4.5
 #: Shapes below this probability add nothing to what an episode says of its athlete.
-LEAST_SHAPE = 1e-3
+LEAST_TOLD_SHAPE = 1e-3
 #: Baselines correlated by more than 1 less a half of this square are one.
 LEAST_APART = 1e-2
 #: Logs of likelihoods, relative to the highest, that no baseline error brings back.
-LEAST_LOG = -300.0
+LEAST_LOG_OFFSET = -300.0
 LEAST = 1e-300
 
 
@@ -45,8 +44,8 @@ class Likelihood:
     Parameters
     ----------
     table : float32 array, shape (n, 9, 9, 9)
-        Over `OFFSETS` of size and of speed and over `SHARED`, divided by ``exp(top)``; 1 where an
-        episode has no test.
+        Over `OFFSET_NODES` of size and of speed and over `SHARED`, divided by ``exp(top)``; 1
+        where an episode has no test.
     top : float64 array, shape (n,)
     """
 
@@ -85,13 +84,14 @@ def episode_likelihood(
     within : float64 array, shape (3,) or (n, 3)
         Spread of an athlete's episodes.
     scale : float64 array, shape (n, 2)
-        Spread that `OFFSETS` are multiples of.
+        Spread that `OFFSET_NODES` are multiples of.
     """
     withins = np.ascontiguousarray(np.broadcast_to(within, means.shape))
     table, top = _likelihood(
         followed.offsets, followed.hours, followed.deficit, followed.error,
         np.nan_to_num(followed.shared_error), grid.log_amplitude, grid.log_tau, grid.share,
-        grid.slow, grid.power, grid.weights, grid.level, means, withins, scale, OFFSETS, SHARED,
+        grid.slow, grid.power, grid.weights, grid.level, means, withins, scale, OFFSET_NODES,
+        SHARED,
     )  # fmt: skip
     return Likelihood(table, top)
 
@@ -144,7 +144,7 @@ def _add_shape(
     given = weight * np.exp(-0.5 * errors**2 * w_sum)
     for i in range(log_amplitude.size):
         for j in range(log_tau.size):
-            if base[i, j] - highest > LEAST_LOG:
+            if base[i, j] - highest > LEAST_LOG_OFFSET:
                 value = np.exp(base[i, j] - highest + errors[0] * slope[i, j])
                 ratio = np.exp(step * slope[i, j])
                 for z in range(errors.size):
@@ -176,7 +176,7 @@ def _likelihood(
         mixed, highest = np.zeros((n_z, la.size, lt.size)), -np.inf
         errors = shared_nodes * shared[e]
         for s in range(slow.size):
-            if shapes[s] >= LEAST_SHAPE:
+            if shapes[s] >= LEAST_TOLD_SHAPE:
                 highest = _add_shape(
                     hours[tests], deficit[tests], error[tests], errors[1] - errors[0], errors,
                     la, lt, slow[s], power[s], shapes[s], highest, base, slope, mixed,
@@ -274,10 +274,10 @@ def posterior(
     offsets, rows : int64 arrays
         The episodes of subject ``s`` are ``rows[offsets[s]:offsets[s + 1]]``.
     """
-    of_offset, of_error = np.exp(-0.5 * OFFSETS**2), np.exp(-0.5 * SHARED**2)
+    of_offset, of_error = np.exp(-0.5 * OFFSET_NODES**2), np.exp(-0.5 * SHARED**2)
     prior = of_offset[:, None, None] * of_offset[:, None] * of_error
     mean, variance, evidence = _posteriors(
         subject, own_s, offsets, rows, past_s, NO_TEST_S, likelihood.table, likelihood.top,
-        prior / prior.sum(), OFFSETS, SHARED,
+        prior / prior.sum(), OFFSET_NODES, SHARED,
     )  # fmt: skip
     return Posterior(mean, variance, evidence)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.features.moments import FEATURES_BACK_S
 from nmr_ml.history.episodes import HORIZON_S
-from nmr_ml.history.local_time import DAY_S, NEVER_S
+from nmr_ml.history.local_time import NEVER_S
 from nmr_ml.history.queries import Queries
 from nmr_ml.labels.followed_tests import followed_tests
 from nmr_ml.numeric.compiled import kept
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
     from nmr_ml.labels.followed_tests import Followed
     from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.recovery_tests import TestSpec
-
-
-#: Earlier episodes are looked at for as long as features look back, so that a request with that
-#: much history gets the same answer as a cohort with more.
-LOOK_BACK_S = 112 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +117,9 @@ def past_episodes(
     closed_s = np.minimum(episodes.next_loading_s[:n], sessions.at_s + HORIZON_S)
     bounds, session, known_by = _pairs(
         athlete, clock_s, sessions.offsets, sessions.at_s, sessions.known_s,
-        sessions.columns["session_load_au"], closed_s, late, LOOK_BACK_S,
+        sessions.columns["session_load_au"], closed_s, late,
+        # As long as features look back: a request with that much history gets the same answer.
+        FEATURES_BACK_S,
     )  # fmt: skip
     keys, rows = np.unique(np.column_stack([session, known_by]), axis=0, return_inverse=True)
     asked = _queries(queries.take(first[:1]), episodes, np.ascontiguousarray(keys[:, 0]))

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 #: Multiples of the configured error that are tried, and the spread of the prior around 1: over a
 #: small cohort the configured error is the better guess.
-LOG_SCALES = tuple(np.linspace(np.log(0.5), np.log(2.83), 7).tolist())
+ERROR_LOG_SCALES = tuple(np.linspace(np.log(0.5), np.log(2.83), 7).tolist())
 PRIOR_LOG_SCALE = 0.25
 #: From this factor on, up or down, the configured error is said to disagree with the data.
 DISAGREES = 1.2
 #: Episodes that are looked at; more move the peaks by less than their own width.
-EPISODES = 3000
+MOST_EPISODES = 3000
 #: Passes from curves to what rested tests hold of them and back. Each moves a quarter to a third as
 #: far as the one before where baselines have rested as those of cohorts have; where all are taken
 #: soon after a session the fixed point is badly determined, and four passes stay short of it.
@@ -40,7 +40,7 @@ PASSES = 4
 #: per episode that one of a whole typical error must be worth: an offset is to be seen clearly.
 #: Simulated jumps, which have none, get none (seeds 9011, 9012, 9021, 9022); readiness of SoccerMon
 #: and PMData gets some, and forecasts of their tests are the better for it.
-OFFSETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+REST_OFFSETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 PRICE = 0.03
 #: Cycles of a fit that starts from one of much the same tests.
 _CYCLES = 4
@@ -110,7 +110,7 @@ def profile_measurement(
     group : int64 array, shape (n,)
         Groups (modalities) of the population that is fitted at each value.
     """
-    rows = np.sort(np.random.default_rng(seed).permutation(len(followed))[:EPISODES])
+    rows = np.sort(np.random.default_rng(seed).permutation(len(followed))[:MOST_EPISODES])
     codes = np.unique(group[rows], return_inverse=True)[1].astype(np.int64)
     some, nodes = followed.alone().take(rows), coarse(grid)
     found, population = _scaled(Measurement(), some, nodes, codes, None)
@@ -145,7 +145,7 @@ def _offset(
         fitted = _fitted(tried, some, nodes, group, population)
         return (fitted.evidence - PRICE * offset) * len(some)
 
-    return unit * _peak(height, OFFSETS)
+    return unit * _peak(height, REST_OFFSETS)
 
 
 def profile_family(
@@ -188,7 +188,7 @@ def _scaled(
         fitted = _fitted(tried, followed, nodes, group, population)
         return fitted.evidence * len(followed) - 0.5 * (log_scale / PRIOR_LOG_SCALE) ** 2
 
-    scaled = replace(measurement, error_scale=float(np.exp(_peak(height, LOG_SCALES))))
+    scaled = replace(measurement, error_scale=float(np.exp(_peak(height, ERROR_LOG_SCALES))))
     return scaled, _fitted(scaled, followed, nodes, group, population)
 
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 #: A group is pulled towards the pooled mean as if it held this many more episodes.
 PSEUDO_EPISODES = 20.0
 #: Below these spreads a normal falls between the nodes of the grid.
-LEAST_SPREAD = np.array([0.15, 0.15, 0.1])
+LEAST_POPULATION_SPREAD = np.array([0.15, 0.15, 0.1])
 #: Cycles of a fit from afar; most are over sooner.
-CYCLES = 12
+POPULATION_CYCLES = 12
 #: The weights of the shapes are pulled towards those before any test as by so many episodes.
 PRIOR_EPISODES = 20.0
 TINY = 1e-300
 #: Shapes with less than this share of the evidence are dropped from a mixture.
-LEAST_SHAPE = 0.04
+LEAST_SHAPE_WEIGHT = 0.04
 #: Powers with less than this probability, given the slow share, are dropped; and the weight that
 #: those of all shares have in it.
 LEAST_POWER, PSEUDO_SHARE = 0.05, 0.02
@@ -67,7 +67,7 @@ def node_probabilities(nodes: Floats, mean: Floats, spread: Floats) -> Floats:
 
 def fit_population(
     table: Singles, top: Floats, grid: CurveGrid, group: Ints, *,
-    cycles: int = CYCLES, start: Population | None = None,
+    cycles: int = POPULATION_CYCLES, start: Population | None = None,
 ) -> Population:  # fmt: skip
     """Fit group means and spreads by expectation maximisation, groups pulled to the pooled mean.
 
@@ -93,7 +93,7 @@ def fit_population(
         around = (centre - mean[group]) ** 2 + variance
         pooled = PSEUDO_EPISODES * around.mean(axis=0)
         square = (_summed(around, group, n_groups) + pooled) / count
-        square = np.maximum(square, LEAST_SPREAD**2)
+        square = np.maximum(square, LEAST_POPULATION_SPREAD**2)
         return np.stack([mean, 0.5 * np.log(square)]), float(np.mean(top + found))
 
     at = climb(step, _starting(grid, n_groups, start), cycles=cycles)
@@ -111,13 +111,13 @@ def _starting(grid: CurveGrid, n_groups: int, start: Population | None) -> Float
 
 
 def _in_range(at: Floats, grid: CurveGrid) -> tuple[Floats, Floats]:
-    """Return means on the grid, and spreads neither below `LEAST_SPREAD` nor wider than it."""
+    """Return means on the grid, and spreads that are neither too small nor wider than it."""
     axes = (grid.log_amplitude, grid.log_tau, grid.share)
     low, high = (np.array([axis[end] for axis in axes]) for end in (0, -1))
-    widest = np.maximum(high - low, LEAST_SPREAD)
+    widest = np.maximum(high - low, LEAST_POPULATION_SPREAD)
     mean, log_spread = (
         np.clip(at[0], low, high),
-        np.clip(at[1], np.log(LEAST_SPREAD), np.log(widest)),
+        np.clip(at[1], np.log(LEAST_POPULATION_SPREAD), np.log(widest)),
     )
     return mean, np.exp(log_spread)
 
@@ -149,7 +149,7 @@ def deficit_moments(
 
 def choose_shapes(followed: Followed, grid: CurveGrid, *, seed: int) -> CurveGrid:
     """Return the mixture of those shapes of `grid` that the tests speak for."""
-    return keep_shapes(grid, shape_weights(followed, grid, seed=seed), at_least=LEAST_SHAPE)
+    return keep_shapes(grid, shape_weights(followed, grid, seed=seed), at_least=LEAST_SHAPE_WEIGHT)
 
 
 def choose_powers(followed: Followed, grid: CurveGrid, *, seed: int) -> CurveGrid:
@@ -201,5 +201,5 @@ def _reweighted(evidence: Floats, weights: Floats, prior: Floats) -> Floats:
         height = np.log(total).sum() + PRIOR_EPISODES * (prior @ np.log(np.maximum(now, TINY)))
         return pulled / pulled.sum(), float(height)
 
-    found = np.maximum(climb(step, weights, cycles=CYCLES), 0.0)
+    found = np.maximum(climb(step, weights, cycles=POPULATION_CYCLES), 0.0)
     return np.asarray(found / found.sum())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 #: Nodes below this probability change no printed digit.
-LEAST_PROBABILITY = 1e-8
+LEAST_NODE_PROBABILITY = 1e-8
 #: A deficit below this share of the smallest amplitude is told as none.
 LEAST_DEFICIT = 1e-3
 _BISECTIONS = 12
@@ -48,7 +48,7 @@ def _posterior(
     loglik = np.zeros((n_a, n_b))
     peak = -np.inf
     for s in range(slow.size):
-        if hours.size and weights[s] > LEAST_PROBABILITY:
+        if hours.size and weights[s] > LEAST_NODE_PROBABILITY:
             shape_loglik(
                 hours, deficit, error, shared, log_amplitude, log_tau, slow[s], power[s], loglik
             )
@@ -56,7 +56,7 @@ def _posterior(
             peak = max(peak, loglik.max())
     total = 0.0
     for s in range(slow.size):
-        if weights[s] <= LEAST_PROBABILITY:
+        if weights[s] <= LEAST_NODE_PROBABILITY:
             continue
         for i in range(n_a):
             for j in range(n_b):
@@ -102,7 +102,7 @@ def _distribution(
             share = 1.0 if seen else weights[s] * wa[i]
             if seen:
                 _cumulate(nodes[s, i], cells)
-            if share * cells[-1] > LEAST_PROBABILITY:
+            if share * cells[-1] > LEAST_NODE_PROBABILITY:
                 at_once = share * spared[i] * cells[-1]
                 share *= 1.0 - spared[i]
                 for k in range(cdf.size):
@@ -141,7 +141,7 @@ def _below_deficit(
     total = 0.0
     for s in range(shares.shape[0]):
         for j in range(shares.shape[1]):
-            if shares[s, j] * by_tau[s, j, -1] > LEAST_PROBABILITY:
+            if shares[s, j] * by_tau[s, j, -1] > LEAST_NODE_PROBABILITY:
                 place = (log_x - log_left[s, j] - first) / step + 0.5
                 total += shares[s, j] * _at_place(by_tau[s, j], place)
     return total
@@ -186,7 +186,7 @@ def _by_tau(
 
 
 @kept
-def _read(
+def _read_off(
     means: Floats, spreads: Floats,
     offsets: Ints, hours: Floats, deficit: Floats, error: Floats, shared: Floats,
     log_amplitude: Floats, log_tau: Floats, share: Floats, slow: Floats, power: Floats,
@@ -227,7 +227,7 @@ def _read(
     return quantiles, probabilities, deficits
 
 
-def read(
+def read_off_curves(
     table: ReadOff, means: Floats, spread: Floats, seen: Followed, levels: Floats, at_h: Floats,
     deficit_levels: Floats,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
@@ -252,7 +252,7 @@ def read(
     len(table.at_h), n_deficit_levels)
     """
     spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
-    quantiles, probabilities, deficits = _read(
+    quantiles, probabilities, deficits = _read_off(
         means, spreads, *_tests(seen), *_nodes(table.grid), table.grid.level,
         table.spared, table.places,
         table.log_left, levels, at_h, deficit_levels,
@@ -263,8 +263,8 @@ def read(
 def recovery_quantiles(
     table: ReadOff, means: Floats, spread: Floats, seen: Followed, levels: Floats, at_h: Floats
 ) -> tuple[Floats, Floats]:
-    """Return the first two of `read`."""
-    return read(table, means, spread, seen, levels, at_h, np.empty(0))[:2]
+    """Return the first two of `read_off_curves`."""
+    return read_off_curves(table, means, spread, seen, levels, at_h, np.empty(0))[:2]
 
 
 def _tests(seen: Followed) -> tuple[Ints, Floats, Floats, Floats, Floats]:
@@ -301,7 +301,7 @@ def _below(
                     left = remaining(hours[k], np.exp(log_tau[j]), slow[s], power[s])
                     for i in range(log_amplitude.size):
                         prior = weights[s] * wa[i] * wb[j]
-                        if prior > LEAST_PROBABILITY:
+                        if prior > LEAST_NODE_PROBABILITY:
                             z = (limits[q] - np.exp(log_amplitude[i]) * left) / noise
                             total += prior * 0.5 * (1.0 + math.erf(z))
             below[k] = total
@@ -314,8 +314,8 @@ def probability_below(
     """Return for every test of `followed` the probability that its deficit reads below `limit`.
 
     Before any test of the episode is seen, and with the errors of the test and of the baseline in
-    it: what the noise-smoothed Brier score compares with the reading. `spread` as in `read`;
-    `limit` may be one for each query.
+    it: what the noise-smoothed Brier score compares with the reading. `spread` as in
+    `read_off_curves`; `limit` may be one for each query.
     """
     spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))
     limits = np.ascontiguousarray(np.broadcast_to(limit, len(means)), np.float64)
@@ -364,7 +364,7 @@ def expected_deficits(
     Parameters
     ----------
     means, spread, seen
-        As in `read`.
+        As in `read_off_curves`.
     at_h : float64 array, shape (n,), h after the clock start
     """
     spreads = np.ascontiguousarray(np.broadcast_to(spread, means.shape))

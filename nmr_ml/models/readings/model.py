@@ -51,7 +51,7 @@ OWN_INPUTS = (
 )  # fmt: skip
 
 
-class Expected(NamedTuple):
+class ExpectedReading(NamedTuple):
     """What the latent curve expects a test to show, unit of the test; NaN without a baseline."""
 
     value: Floats
@@ -219,7 +219,7 @@ def readings_around(
 def expected_readings(
     model: ComponentModel, means: Floats, history: History, queries: Queries,
     specs: Mapping[str, TestSpec], seen: Followed, at_s: Ints,
-) -> Expected:  # fmt: skip
+) -> ExpectedReading:  # fmt: skip
     """Return what the curves with prior `means`, updated by the tests `seen`, expect at `at_s`.
 
     Parameters
@@ -244,12 +244,12 @@ def expected_readings(
         hour = np.nan_to_num(daytime(at_s[rows], history.timezone) - known.baselines.daytime)
         below -= hour_effects(history, some, specs) * hour
         value[rows], sd[rows] = known.baselines.mean - below / factor, spread / np.abs(factor)
-    return Expected(value, sd)
+    return ExpectedReading(value, sd)
 
 
 def reading_basis(
     history: History, queries: Queries, specs: Mapping[str, TestSpec], X: Floats,
-    expected: Expected, at_s: Ints,
+    expected: ExpectedReading, at_s: Ints,
 ) -> Basis:  # fmt: skip
     """Return what the readings at `at_s` are predicted from, as known at each query's `as_of`.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: questionnaires (README of the real data).
 HALF_LIFE_S = 7 * DAY_S
 #: Older tests than eight half-lives weigh less than 0.4 % of the last one.
-LOOK_BACK_S = 8 * HALF_LIFE_S
+RECENT_S = 8 * HALF_LIFE_S
 
 
 class Recent(NamedTuple):
@@ -81,7 +81,7 @@ def _usual(
         if known_s[i] > as_of_s:
             continue
         last = i if last < 0 else last
-        if at_s[last] - at_s[i] >= LOOK_BACK_S:
+        if at_s[last] - at_s[i] >= RECENT_S:
             break
         weight = 0.5 ** ((at_s[last] - at_s[i]) / HALF_LIFE_S)
         total, weights = total + weight * value[i], weights + weight
@@ -95,7 +95,7 @@ def _distance(
     """Return the sum of the weighted distances of the values up to row `last` from `usual`."""
     total = 0.0
     for i in range(last, first - 1, -1):
-        if at_s[last] - at_s[i] >= LOOK_BACK_S:
+        if at_s[last] - at_s[i] >= RECENT_S:
             break
         if known_s[i] <= as_of_s:
             weight = 0.5 ** ((at_s[last] - at_s[i]) / HALF_LIFE_S)

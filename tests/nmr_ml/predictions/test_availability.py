@@ -10,8 +10,8 @@ import pytest
 from nmr_ml.bundle.bundle import load_bundle, save_bundle
 from nmr_ml.cohort.writer import write_cohort
 from nmr_ml.models.availability.fit import grow_trees
-from nmr_ml.models.availability.model import COLUMNS, DurationTrees
-from nmr_ml.predictions.availability import CURVE_H
+from nmr_ml.models.availability.model import TREE_COLUMNS, DurationTrees
+from nmr_ml.predictions.availability import ABSENCE_CURVE_H
 from nmr_ml.predictions.columns import DEFICIT_H
 from nmr_ml.predictions.options import Options
 from nmr_ml.predictions.predict import Predictions, predict
@@ -163,7 +163,7 @@ def test_the_curve_goes_on_for_weeks_and_has_no_deficit(both: Bundle, cohort: Co
     at_h = at(24).to_pydatetime()
     found = predict(both, cohort, Options(as_of=at_h, episode_id="knee", curves=True))
     [curve] = found.curves
-    assert [point["h"] for point in curve] == list(CURVE_H)
+    assert [point["h"] for point in curve] == list(ABSENCE_CURVE_H)
     told = {point["h"]: point["p"] for point in curve}
     assert told[96.0] == found.frame["p_96h"].iloc[0]
     assert told[24.0] == 0.0
@@ -212,11 +212,13 @@ def test_library_batch_and_request_give_the_same_row(
 
 
 def test_trees_move_the_hours_and_are_the_drivers(cohort: Cohort, tmp_path: Path) -> None:
-    X = np.full((200, len(COLUMNS)), np.nan)
-    X[:, COLUMNS.index("age_y")] = np.tile([20.0, 35.0], 100)
+    X = np.full((200, len(TREE_COLUMNS)), np.nan)
+    X[:, TREE_COLUMNS.index("age_y")] = np.tile([20.0, 35.0], 100)
     absences, _ = drawn_absences(100, 2, seed=1, shift=np.tile([-0.7, 0.7], 100))
     params = {"num_leaves": 4, "learning_rate": 0.1, "min_data_in_leaf": 20, "verbosity": -1}
-    trees = DurationTrees(grow_trees(X, absences, law(), {**params, "num_threads": 1}, 20), COLUMNS)
+    trees = DurationTrees(
+        grow_trees(X, absences, law(), {**params, "num_threads": 1}, 20), TREE_COLUMNS
+    )
     save_bundle(bundle_of(learnt(law(), trees=trees)), tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle")
     plain = asked(bundle, cohort, 24, "knee")

@@ -13,7 +13,7 @@ from serving.api.app import create_app
 from serving.api.openapi import describe
 from serving.api.settings import Settings
 from serving.requests.problems import MOST_FAULTS, RequestError, document, invalid, pointer
-from serving.requests.question import loads, parse
+from serving.requests.question import parse, parse_json
 from tests.support.equality import assert_same
 from tests.support.request_bodies import END, body
 
@@ -150,7 +150,7 @@ def test_delta_is_read_like_the_option(delta: object, expected: dict[str, float]
 
 def test_numbers_that_no_float_holds_are_refused_in_their_place() -> None:
     text = json.dumps(body()).replace('"body_mass_kg": 63', '"body_mass_kg": ' + "1" * 5000)
-    assert faults(loads(text.encode())) == {"/athlete/body_mass_kg": "not_a_number"}
+    assert faults(parse_json(text.encode())) == {"/athlete/body_mass_kg": "not_a_number"}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_numbers_that_no_float_holds_are_refused_in_their_place() -> None:
 )
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(RequestError) as refused:
-        loads(text)
+        parse_json(text)
     assert (refused.value.status, refused.value.code) == (400, "not_json")
 
 

@@ -17,7 +17,7 @@ from training.baselines.curves import (
     LOOKUP,
     MODALITY,
     OVERALL,
-    Baselines,
+    RivalCurves,
     Starts,
     fit_baselines,
 )
@@ -47,7 +47,7 @@ def example() -> tuple[Starts, Followed]:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Baselines:
+def fitted() -> RivalCurves:
     starts, followed = example()
     table, top = likelihood_tables(followed, GRID)
     return fit_baselines(starts, table, top, GRID, followed, athletes(36, 10))
@@ -58,14 +58,14 @@ def at(modality: str, load: float, debt: float = np.nan) -> Starts:
     return starts_of(names, session_load_au=np.array([load]), sleep_debt_14d_h=np.array([debt]))
 
 
-def test_each_modality_and_everybody_has_a_curve(fitted: Baselines) -> None:
+def test_each_modality_and_everybody_has_a_curve(fitted: RivalCurves) -> None:
     assert set(fitted.by_modality) == {"cycling", "soccer", "judo", ANY}
     size = {name: mean[0] for name, (mean, _) in fitted.by_modality.items()}
     assert size["cycling"] < size[ANY] < size["soccer"]
     assert size["soccer"] - size["cycling"] == pytest.approx(SOCCER, abs=0.12)
 
 
-def test_a_modality_never_seen_gets_the_curve_of_all(fitted: Baselines) -> None:
+def test_a_modality_never_seen_gets_the_curve_of_all(fitted: RivalCurves) -> None:
     priors = fitted.priors(at("curling", 400.0))
     for part in ("means", "spreads"):
         found, overall = getattr(priors[MODALITY], part), getattr(priors[OVERALL], part)
@@ -73,7 +73,7 @@ def test_a_modality_never_seen_gets_the_curve_of_all(fitted: Baselines) -> None:
     assert np.array_equal(priors[OVERALL].means[0], fitted.by_modality[ANY][0])
 
 
-def test_load_is_looked_up_within_frequent_modalities(fitted: Baselines) -> None:
+def test_load_is_looked_up_within_frequent_modalities(fitted: RivalCurves) -> None:
     starts, _ = example()
     assert set(fitted.by_load) == {"cycling", "soccer", ANY}  # judo has fewer than enough
     assert np.sum(starts.modality == "judo") < LEAST_LOOKUP
@@ -90,7 +90,7 @@ def test_load_is_looked_up_within_frequent_modalities(fitted: Baselines) -> None
 
 
 @pytest.mark.statistical
-def test_the_decay_grows_with_the_log_load(fitted: Baselines) -> None:
+def test_the_decay_grows_with_the_log_load(fitted: RivalCurves) -> None:
     small, large = (fitted.priors(at("soccer", load))[DECAY].means[0] for load in (200.0, 800.0))
     assert large[0] - small[0] == pytest.approx(LOAD_SLOPE * np.log(4), abs=0.12)
     assert large[1] - small[1] == pytest.approx(0.0, abs=0.15)
@@ -99,7 +99,7 @@ def test_the_decay_grows_with_the_log_load(fitted: Baselines) -> None:
 
 
 @pytest.mark.statistical
-def test_the_linear_model_uses_every_feature(fitted: Baselines) -> None:
+def test_the_linear_model_uses_every_feature(fitted: RivalCurves) -> None:
     def means(modality: str, load: float, debt: float = np.nan) -> Floats:
         found: Floats = fitted.priors(at(modality, load, debt))[LINEAR].means[0]
         return found
@@ -124,7 +124,7 @@ def test_words_become_one_column_each() -> None:
     assert np.isnan(found[1]).all()
 
 
-def test_persistence_is_the_spread_around_the_last_test(fitted: Baselines) -> None:
+def test_persistence_is_the_spread_around_the_last_test(fitted: RivalCurves) -> None:
     starts, followed = example()
     last = starts.column("index_deficit_last")
     squares = [
@@ -134,8 +134,8 @@ def test_persistence_is_the_spread_around_the_last_test(fitted: Baselines) -> No
     assert fitted.persistence_sd == pytest.approx(np.sqrt(np.mean(squares)))
 
 
-def test_baselines_survive_json(fitted: Baselines) -> None:
-    again = Baselines.from_json(json.loads(json.dumps(fitted.as_json(), allow_nan=False)))
+def test_baselines_survive_json(fitted: RivalCurves) -> None:
+    again = RivalCurves.from_json(json.loads(json.dumps(fitted.as_json(), allow_nan=False)))
     assert again.persistence_sd == fitted.persistence_sd
     starts, _ = example()
     expected = fitted.priors(starts)

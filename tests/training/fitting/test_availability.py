@@ -9,7 +9,7 @@ import pytest
 from nmr_ml.features.contract import feature_contract
 from nmr_ml.models.availability.absences import Absences, absence_inputs
 from nmr_ml.models.availability.law import SD_OF_Z
-from nmr_ml.models.availability.model import COLUMNS, AvailabilityModel
+from nmr_ml.models.availability.model import TREE_COLUMNS, AvailabilityModel
 from tests.support.absence_rows import MEDIAN_D, START_S, drawn_absences
 from tests.support.small_cohorts import SPECS, at, history_of, person, session, small_cohort
 from training.config import load_config
@@ -25,9 +25,9 @@ CONFIG = load_config(None, ["bootstrap=200"])
 
 
 def data(absences: Absences, age: np.ndarray | None = None) -> AbsenceData:
-    X = np.full((len(absences), len(COLUMNS)), np.nan)
+    X = np.full((len(absences), len(TREE_COLUMNS)), np.nan)
     if age is not None:
-        X[:, COLUMNS.index("age_y")] = age
+        X[:, TREE_COLUMNS.index("age_y")] = age
     return AbsenceData(absences, X)
 
 
@@ -153,6 +153,6 @@ def test_episodes_come_with_their_features() -> None:
     assert found.absences.athlete.tolist() == [f"{cohort.name}/a"] * 3
     names = feature_contract().names
     whole = absence_inputs(history_of(cohort), SPECS)
-    for i, column in enumerate(COLUMNS):
+    for i, column in enumerate(TREE_COLUMNS):
         assert found.X[:, i].tobytes() == whole[:, names.index(column)].tobytes()
-    assert found.X[:, COLUMNS.index("injuries_365d_n")].tolist() == [0, 1, 2]
+    assert found.X[:, TREE_COLUMNS.index("injuries_365d_n")].tolist() == [0, 1, 2]

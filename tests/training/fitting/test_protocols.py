@@ -15,14 +15,8 @@ from training.baselines.curves import DECAY, LINEAR, LOOKUP, MODALITY, OVERALL, 
 from training.config import load_config
 from training.data.dataset import ComponentData, Facts
 from training.fitting.held_out import HeldOut, held_out
-from training.fitting.protocols import (
-    EB_L2,
-    MODEL,
-    Labelled,
-    by_time,
-    forecasts_by_athlete,
-    groups_of,
-)
+from training.fitting.protocols import EB_L2, Labelled, by_time, forecasts_by_athlete, groups_of
+from training.scoring.bootstrap import MODEL
 from training.scoring.forecasts import CurvePriors, Forecasts
 
 ATHLETES, EACH = 24, 10

@@ -24,7 +24,6 @@ from training.data.dataset import component_data
 from training.fitting.readings import (
     AVERAGE,
     FURTHEST_S,
-    MODEL,
     PERSISTENCE,
     USUAL,
     FittedReading,
@@ -37,6 +36,7 @@ from training.fitting.readings import (
     reading_json,
     score_reading,
 )
+from training.scoring.bootstrap import MODEL
 
 if TYPE_CHECKING:
     from pathlib import Path

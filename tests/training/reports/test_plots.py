@@ -9,8 +9,8 @@ from matplotlib.patches import Rectangle
 
 from nmr_ml.errors import OutsideError
 from training.baselines.curves import MODALITY
-from training.fitting.protocols import MODEL
 from training.reports.plots import calibration_figure, pit_figure, write_plots
+from training.scoring.bootstrap import MODEL
 
 if TYPE_CHECKING:
     from pathlib import Path

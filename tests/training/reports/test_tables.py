@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from training.baselines.curves import MODALITY
-from training.fitting.protocols import MODEL
 from training.reports.tables import show_components, show_groups, show_methods, show_truth
+from training.scoring.bootstrap import MODEL
 
 GAP = {"value": -0.0311, "lower": -0.04, "upper": -0.02}
 UNSURE = {"value": -0.0311, "lower": None, "upper": None}

@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 from tests.support.simulated_curves import athletes, drawn_tests, one_prior, readings_of
 from tests.support.small_cohorts import followed_of
 from training.scoring.forecast_scores import (
-    LEAST_ATHLETES,
+    LEAST_SCORED_ATHLETES,
     Scores,
     covered,
     pit_shares,
     score_forecasts,
 )
-from training.scoring.forecasts import Forecasts, TestsToForetell, from_curves
+from training.scoring.forecasts import Forecasts, ForetoldTests, from_curves
 
 #: Curves that are slow altogether: the grid has one level of the slow share.
 MEAN, SPREAD = (2.2, 3.6, 1.0), (0.5, 0.5, 0.1)
 ATHLETES, EACH = 60, 12
 
 
-def scored(step: float) -> tuple[TestsToForetell, dict[str, Forecasts], Scores]:
+def scored(step: float) -> tuple[ForetoldTests, dict[str, Forecasts], Scores]:
     """Return tests of known curves, forecast by the truth and with half and twice its spread."""
     n = ATHLETES * EACH
     right = one_prior(n, MEAN, SPREAD)
@@ -100,7 +100,7 @@ def test_groups_are_scored_like_the_whole_and_small_ones_only_named() -> None:
 
 
 def test_a_group_of_exactly_enough_athletes_is_scored() -> None:
-    n = LEAST_ATHLETES
+    n = LEAST_SCORED_ATHLETES
     tests = followed_of([[(24.0, float(i), 1.0)] for i in range(n)])
     said = {"model": Forecasts(*(np.linspace(0.1, 0.9, n) for _ in range(4)))}
     every = np.full(n, "x", dtype=object)

@@ -19,7 +19,7 @@ from tests.support.small_cohorts import SPECS, followed_of
 from training.scoring.forecasts import (
     CurvePriors,
     Forecasts,
-    TestsToForetell,
+    ForetoldTests,
     from_curves,
     from_normal,
     rounding_step,
@@ -33,12 +33,12 @@ PRIORS = CurvePriors(
 )
 
 
-def example(step: float) -> TestsToForetell:
+def example(step: float) -> ForetoldTests:
     episodes = [[(6.0, 4.0, 2.0), (30.0, 1.0, 1.5)], [], [(50.0, -2.0, 2.5)]]
-    return TestsToForetell(followed_of(episodes, [0.8, 1.0, 0.3]), LEVELLED, READ, DELTA, step)
+    return ForetoldTests(followed_of(episodes, [0.8, 1.0, 0.3]), LEVELLED, READ, DELTA, step)
 
 
-def by_nodes(readings: TestsToForetell, q: int, k: int) -> tuple[np.ndarray, np.ndarray, float]:
+def by_nodes(readings: ForetoldTests, q: int, k: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return the weight and deficit of every node for test `k` of episode `q`, and its error."""
     f = readings.followed
     weight = node_prior(readings.grid, PRIORS.means[q], PRIORS.spreads[q])
@@ -71,7 +71,7 @@ def test_a_larger_slow_share_foretells_larger_deficits_before_the_slow_part_ends
         np.array([[2.0, 3.5, 0.45], [2.0, 3.5, 0.95]]),
         np.tile([0.4, 0.5, 0.2], (2, 1)),
     )
-    readings = TestsToForetell(tests, LEVELLED, Measurement(), DELTA, 0.0)
+    readings = ForetoldTests(tests, LEVELLED, Measurement(), DELTA, 0.0)
     found = from_curves(readings, CurvePriors(means, spreads))
     for name in ("below", "pit_low"):
         less, more = getattr(found, name).reshape(2, 2)

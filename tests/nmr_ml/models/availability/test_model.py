@@ -14,7 +14,7 @@ from nmr_ml.models.availability.absences import Absences, bounds_ln
 from nmr_ml.models.availability.fit import grow_trees
 from nmr_ml.models.availability.law import FAMILIES, LOG_PRIOR, NODES
 from nmr_ml.models.availability.model import (
-    COLUMNS,
+    TREE_COLUMNS,
     AvailabilityModel,
     DurationTrees,
     expect,
@@ -110,19 +110,19 @@ def test_the_probability_of_an_interval_is_that_of_its_ends() -> None:
 
 @pytest.fixture(scope="module")
 def trees() -> tuple[DurationTrees, Absences, np.ndarray]:
-    X = np.full((200, len(COLUMNS)), np.nan)
+    X = np.full((200, len(TREE_COLUMNS)), np.nan)
     age = np.random.default_rng(4).uniform(18, 36, 200)
-    X[:, COLUMNS.index("age_y")] = age
+    X[:, TREE_COLUMNS.index("age_y")] = age
     absences, _ = drawn_absences(100, 2, seed=4, shift=np.where(age > 27, 0.7, -0.7))
     params = {"num_leaves": 4, "learning_rate": 0.1, "verbosity": -1, "num_threads": 1,
               "min_data_in_leaf": 20, "deterministic": True, "seed": 0}  # fmt: skip
-    return DurationTrees(grow_trees(X, absences, law(), params, 30), COLUMNS), absences, X
+    return DurationTrees(grow_trees(X, absences, law(), params, 30), TREE_COLUMNS), absences, X
 
 
 def test_trees_learn_from_intervals(trees: tuple[DurationTrees, Absences, np.ndarray]) -> None:
     found, absences, X = trees
     moved = found.booster.predict(X, raw_score=True)
-    old = X[:, COLUMNS.index("age_y")] > 27
+    old = X[:, TREE_COLUMNS.index("age_y")] > 27
     assert moved[old].mean() == pytest.approx(0.7, abs=0.2)
     assert moved[~old].mean() == pytest.approx(-0.7, abs=0.2)
     assert found.contributions(X).shape == X.shape
@@ -141,18 +141,18 @@ def test_a_ratio_is_what_the_median_gains(
     alone = law(athlete_sd=1e-9)
     first = expect(alone, absences, np.array([0]), absences.onset_s[:1], offset)
     [(column, ratio)] = ratios(first, parts[0])
-    assert COLUMNS[column] == "age_y"
+    assert TREE_COLUMNS[column] == "age_y"
     # Nothing has elapsed and nothing is known of the athlete: the location moves the median alone.
     assert ratio == pytest.approx(np.exp(parts[0, column]), rel=1e-6)
     later = expect(alone, absences, np.array([0]), absences.onset_s[:1] + 30 * DAY_S, offset)
     [(_, after)] = ratios(later, parts[0])
     assert abs(np.log(after)) < abs(np.log(ratio))  # both have lasted for 30 days already
-    assert ratios(first, np.zeros(len(COLUMNS))) == []
+    assert ratios(first, np.zeros(len(TREE_COLUMNS))) == []
 
 
 def test_columns_are_features() -> None:
     names = feature_contract().names
-    assert set(COLUMNS) <= set(names)
+    assert set(TREE_COLUMNS) <= set(names)
     X = np.arange(2.0 * len(names)).reshape(2, -1)
     picked = DurationTrees(lgb.Booster, ("age_y", "sex")).select(X, names)
     assert picked[0].tolist() == [names.index("age_y"), names.index("sex")]

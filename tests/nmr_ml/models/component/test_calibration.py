@@ -12,7 +12,11 @@ from nmr_ml.models.component.calibration import (
     Correction,
     group_names,
 )
-from nmr_ml.models.component.fit_calibration import LEAST_ATHLETES, _log_evidence, fit_calibration
+from nmr_ml.models.component.fit_calibration import (
+    LEAST_GROUP_ATHLETES,
+    _log_evidence,
+    fit_calibration,
+)
 from nmr_ml.models.curve.grid import CurveGrid
 from nmr_ml.models.curve.likelihood import likelihood_tables, remaining
 from tests.support.levelled_grid import LEVELLED, node_loglik, node_prior
@@ -118,11 +122,13 @@ def test_a_small_group_has_the_correction_of_all_and_says_so() -> None:
     rng = np.random.default_rng(3)
     table = np.concatenate([tables(300, rng, scale=1.2), tables(20, rng)])
     groups = ["female/known"] * 300 + ["male/known"] * 20
-    found = fitted(table, groups, LEAST_ATHLETES).groups
-    small = fitted(table, groups, LEAST_ATHLETES - 1).groups["male/known"]
+    found = fitted(table, groups, LEAST_GROUP_ATHLETES).groups
+    small = fitted(table, groups, LEAST_GROUP_ATHLETES - 1).groups["male/known"]
     assert found["female/known"].status == "calibrated"
     assert small.status == "model_based"
-    assert small.scale == fitted(table, groups, LEAST_ATHLETES - 1).groups[EVERYONE].scale > 1.0
+    assert (
+        small.scale == fitted(table, groups, LEAST_GROUP_ATHLETES - 1).groups[EVERYONE].scale > 1.0
+    )
 
 
 def test_an_athlete_with_many_episodes_counts_once() -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from nmr_ml.models.component.clearance import LEVELS, Clearance, fit_clearance
+from nmr_ml.models.component.clearance import CLEARANCE_LEVELS, Clearance, fit_clearance
 from tests.support.small_cohorts import followed_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def simulated(athletes_n: int, rng: np.random.Generator) -> tuple[Followed, Floa
             tau, size = 25 * slow * np.exp(0.3 * rng.normal()), 8 * np.exp(0.3 * rng.normal())
             at = [h for h in (4.0, 24.0, 48.0, 72.0) if rng.uniform() < 0.7] or [24.0]
             tests.append([(h, size * np.exp(-h / tau) + 2.0 * rng.normal(), 2.0) for h in at])
-            hours.append(0.8 * 25 * np.log(8 / DELTA) * np.exp(0.42 * np.sqrt(2) * _z(LEVELS)))
+            hours.append(
+                0.8 * 25 * np.log(8 / DELTA) * np.exp(0.42 * np.sqrt(2) * _z(CLEARANCE_LEVELS))
+            )
             who.append(str(a))
     return followed_of(tests), np.array(hours), np.array(who, dtype=object)
 
@@ -45,7 +47,7 @@ def test_new_athletes_lose_no_more_than_the_risk(risk: float) -> None:
             losses.append(0.0)
             continue
         new = fit_of((followed, hours, who))
-        losses.append(float(new.loss[int(np.searchsorted(LEVELS, level))]))
+        losses.append(float(new.loss[int(np.searchsorted(CLEARANCE_LEVELS, level))]))
     standard_error = np.std(losses) / np.sqrt(len(losses))
     assert np.mean(losses) <= risk + 2 * standard_error
     if risk > 0.05:  # 40 athletes rarely hold less
@@ -62,7 +64,7 @@ def test_the_loss_is_the_share_of_tests_after_clearance_that_read_impaired() -> 
         [[(10.0, 5.0, 1.0), (30.0, 3.0, 1.0)], [(50.0, 0.0, 1.0), (60.0, 9.0, 1.0)],
          [(20.0, 4.0, 1.0)]]
     )  # fmt: skip
-    hours = np.tile(np.linspace(5, 70, LEVELS.size), (3, 1))
+    hours = np.tile(np.linspace(5, 70, CLEARANCE_LEVELS.size), (3, 1))
     who = np.array(["a", "a", "b"], dtype=object)
     found = fit_clearance(followed, hours, DELTA, who)
     assert found.athletes_n == 2
@@ -72,9 +74,9 @@ def test_the_loss_is_the_share_of_tests_after_clearance_that_read_impaired() -> 
 
 
 def test_few_athletes_cannot_hold_a_small_risk() -> None:
-    clearance = Clearance(9, np.zeros(LEVELS.size))
+    clearance = Clearance(9, np.zeros(CLEARANCE_LEVELS.size))
     assert clearance.level(0.09) is None
-    assert clearance.level(0.10) == LEVELS[0]
+    assert clearance.level(0.10) == CLEARANCE_LEVELS[0]
 
 
 def test_a_smaller_risk_waits_longer() -> None:

@@ -10,12 +10,11 @@ from nmr_ml.history.rested_baseline import REST_H
 from nmr_ml.labels.followed_tests import Followed, no_tests
 from nmr_ml.levels import LEAST_RATIO, LEVELS, MOST_DRIVERS
 from nmr_ml.models.component.calibration import DISCREPANCY, EVERYONE, Calibration, Correction
-from nmr_ml.models.component.clearance import LEVELS as CLEARANCE_LEVELS
-from nmr_ml.models.component.clearance import Clearance
+from nmr_ml.models.component.clearance import CLEARANCE_LEVELS, Clearance
 from nmr_ml.models.component.model import (
     ComponentModel,
     Prior,
-    answer,
+    answers_of,
     clearance_hours,
     drivers,
     prior_of,
@@ -58,7 +57,7 @@ def test_answers_have_a_row_for_each_query(fitted: Fitted) -> None:
     model, table, X = fitted
     hours = np.tile([0.0, 24.0, 400.0], (60, 1))
     before = prior(model, X, no_tests(60))
-    found = answer(before, table, hours)
+    found = answers_of(before, table, hours)
     assert found.recovery.shape == (60, LEVELS.size)
     assert found.probability.shape == hours.shape
     assert found.deficit.shape == (60, len(CURVE_H), LEVELS.size)
@@ -77,7 +76,7 @@ def test_tests_count_from_above_what_the_baselines_still_hold(fitted: Fitted) ->
     model, table, X = fitted
     seen, none = followed_of([[(24.0, 3.0, 1.0)]]), np.zeros((1, 0))
     hours = [
-        answer(prior(replace(model, measurement=reading), X[:1], tests), table, none).recovery
+        answers_of(prior(replace(model, measurement=reading), X[:1], tests), table, none).recovery
         for reading, tests in (
             (Measurement(), HELD.read(seen)),
             (HELD, seen),
@@ -119,7 +118,7 @@ def test_drivers_are_the_ratio_to_the_hours_without_them(fitted: Fitted) -> None
     for row in range(10):
         x = X[[row]]
         before = prior(model, x, seen)
-        hours = answer(before, table, np.zeros((1, 0))).recovery[0, 1]
+        hours = answers_of(before, table, np.zeros((1, 0))).recovery[0, 1]
         found = drivers(model, table, x, before, 0, hours)
         told += len(found)
         parts = model.curve.contributions(x)[0]

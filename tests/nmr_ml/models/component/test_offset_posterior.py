@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nmr_ml.models.component.offset_posterior import (
-    OFFSETS,
+    OFFSET_NODES,
     SHARED,
     Likelihood,
     _along,
@@ -36,7 +36,7 @@ def by_nodes(
 
 
 def test_the_variance_of_a_posterior_on_one_node_is_not_negative() -> None:
-    of_offsets = np.random.default_rng(0).random((200, OFFSETS.size, OFFSETS.size))
+    of_offsets = np.random.default_rng(0).random((200, OFFSET_NODES.size, OFFSET_NODES.size))
     posterior = np.zeros((*of_offsets.shape, SHARED.size))
     posterior[..., -1] = of_offsets / of_offsets.sum(axis=(1, 2), keepdims=True)
     mean, variance = np.array([_along(one, SHARED, 2) for one in posterior]).T
@@ -57,7 +57,7 @@ def test_the_likelihood_is_the_integral_over_the_episode() -> None:
     middle = SHARED.size // 2
     assert SHARED[middle] == 0.0
     for i, j in ((6, 2), (0, 8), (4, 4)):
-        centre = mean + np.array([0.3 * OFFSETS[i], 0.3 * OFFSETS[j], 0.0])
+        centre = mean + np.array([0.3 * OFFSET_NODES[i], 0.3 * OFFSET_NODES[j], 0.0])
         expected = by_nodes(GRID, tests, centre, within)
         assert found[0, i, j, middle] == pytest.approx(expected, abs=2e-3)
 
@@ -70,10 +70,12 @@ def test_the_likelihood_is_mixed_over_the_shares_that_the_episode_may_have() -> 
     within = np.array([[0.5, 0.6, 0.2], [0.5, 0.6, 0.2], [0.5, 0.6, 0.6], [0.5, 0.6, 0.2]])
     scale = np.tile([0.3, 0.4], (4, 1))
     found = log_table(episode_likelihood(followed, LEVELLED, means, within, scale))
-    assert found.shape == (4, OFFSETS.size, OFFSETS.size, SHARED.size)
+    assert found.shape == (4, OFFSET_NODES.size, OFFSET_NODES.size, SHARED.size)
     for e, i, j, z in product(range(3), (0, 3, 8), (1, 4, 7), range(SHARED.size)):
         moved = [(h, d - SHARED[z] * shared, error) for h, d, error in tests]
-        centre = means[e] + np.array([scale[e, 0] * OFFSETS[i], scale[e, 1] * OFFSETS[j], 0.0])
+        centre = means[e] + np.array(
+            [scale[e, 0] * OFFSET_NODES[i], scale[e, 1] * OFFSET_NODES[j], 0.0]
+        )
         expected = by_nodes(LEVELLED, moved, centre, within[e])
         assert found[e, i, j, z] == pytest.approx(expected, abs=5e-3)
     assert np.abs(found[0] - found[1]).max() > 0.1

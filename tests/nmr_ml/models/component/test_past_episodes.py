@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmr_ml.features.moments import FEATURES_BACK_S
 from nmr_ml.history.episodes import find_episodes
 from nmr_ml.history.queries import Queries, at_landmarks, expand
 from nmr_ml.labels.followed_tests import followed_tests
-from nmr_ml.models.component.past_episodes import LOOK_BACK_S, past_episodes
+from nmr_ml.models.component.past_episodes import past_episodes
 from tests.support.small_cohorts import (
     NAMES,
     SPECS,
@@ -59,7 +60,7 @@ def before_of(history: History, queries: Queries, q: int) -> list[tuple[float, .
     found = []
     for i in range(sessions.offsets[queries.athlete[q]], sessions.offsets[queries.athlete[q] + 1]):
         clock = queries.clock_start_s[q]
-        recent = clock - LOOK_BACK_S <= sessions.at_s[i] < clock
+        recent = clock - FEATURES_BACK_S <= sessions.at_s[i] < clock
         load = sessions.columns["session_load_au"][i]
         if not recent or sessions.known_s[i] > clock or np.isnan(load):
             continue

@@ -9,9 +9,9 @@ import pytest
 from nmr_ml.models.curve.grid import POWERS, SLOW_SHARES, CurveGrid, by_share, curve_grid
 from nmr_ml.models.curve.likelihood import likelihood_tables, remaining
 from nmr_ml.models.curve.population import (
+    LEAST_POPULATION_SPREAD,
     LEAST_POWER,
-    LEAST_SHAPE,
-    LEAST_SPREAD,
+    LEAST_SHAPE_WEIGHT,
     PSEUDO_EPISODES,
     PSEUDO_SHARE,
     choose_powers,
@@ -83,7 +83,7 @@ def test_the_mean_and_spread_behind_noisy_tests_are_recovered() -> None:
     assert found.spread[0, :2] == pytest.approx(spread[0], abs=0.12)
     # Of a grid of one level there is nothing to find.
     assert found.mean[0, 2] == grid.share[0]
-    assert found.spread[0, 2] == pytest.approx(LEAST_SPREAD[2])
+    assert found.spread[0, 2] == pytest.approx(LEAST_POPULATION_SPREAD[2])
 
 
 @pytest.mark.statistical
@@ -133,7 +133,9 @@ def test_where_the_fit_ends_sums_over_every_node_move_nothing() -> None:
     for k in range(2):
         of, n = group == k, np.sum(group == k) + PSEUDO_EPISODES
         square = (around[of].sum(axis=0) + PSEUDO_EPISODES * around.mean(axis=0)) / n
-        assert found.spread[k] == pytest.approx(np.maximum(np.sqrt(square), LEAST_SPREAD), abs=1e-3)
+        assert found.spread[k] == pytest.approx(
+            np.maximum(np.sqrt(square), LEAST_POPULATION_SPREAD), abs=1e-3
+        )
 
 
 @pytest.mark.statistical
@@ -160,7 +162,7 @@ def test_spread_never_falls_between_the_nodes() -> None:
     grid = grid_of([1.0], [1.0])
     table, top = likelihood_tables(followed, grid)
     found = fit_population(table, top, grid, np.zeros(50, np.int64))
-    assert (found.spread >= LEAST_SPREAD).all()
+    assert (found.spread >= LEAST_POPULATION_SPREAD).all()
 
 
 @pytest.mark.statistical
@@ -183,7 +185,7 @@ def test_shapes_are_dropped_only_where_the_tests_speak_against_them() -> None:
     followed = simulated(np.array([[2.0, 3.5]]), np.full((1, 2), 0.3), group)
     chosen = choose_shapes(followed, grid, seed=0)
     assert chosen.weights == pytest.approx([0.5, 0.5])
-    uneven = replace(grid, weights=np.array([1 - LEAST_SHAPE / 2, LEAST_SHAPE / 2]))
+    uneven = replace(grid, weights=np.array([1 - LEAST_SHAPE_WEIGHT / 2, LEAST_SHAPE_WEIGHT / 2]))
     assert choose_shapes(followed, uneven, seed=0).slow.size == 1
 
 
@@ -224,5 +226,5 @@ def test_powers_are_weighted_by_the_evidence_of_their_shapes() -> None:
         assert np.array_equal(getattr(chosen, name), getattr(expected, name))
     mixed = choose_shapes(followed, full, seed=1)
     assert mixed.share.size == 1
-    kept = weights >= LEAST_SHAPE
+    kept = weights >= LEAST_SHAPE_WEIGHT
     assert mixed.weights == pytest.approx(weights[kept] / weights[kept].sum())

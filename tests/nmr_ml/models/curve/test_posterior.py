@@ -18,11 +18,11 @@ from nmr_ml.models.curve.likelihood import (
     shape_probabilities,
 )
 from nmr_ml.models.curve.posterior import (
-    LEAST_PROBABILITY,
+    LEAST_NODE_PROBABILITY,
     _posterior,
     expected_deficits,
     probability_below,
-    read,
+    read_off_curves,
     recovery_quantiles,
 )
 from nmr_ml.models.curve.read_off import CURVE_H, KNOTS_H, ReadOff, read_off  # fmt: skip
@@ -83,7 +83,9 @@ def posterior_of(
 
 
 def deficits_of(means: np.ndarray, spread: np.ndarray, seen: Followed) -> np.ndarray:
-    return read(TABLE, means, spread, seen, LEVELS[:0], np.zeros((len(means), 0)), LEVELS)[2]
+    return read_off_curves(
+        TABLE, means, spread, seen, LEVELS[:0], np.zeros((len(means), 0)), LEVELS
+    )[2]
 
 
 @settings(max_examples=40, deadline=None)
@@ -100,7 +102,7 @@ def test_the_posterior_is_prior_times_likelihood(
     )
     shapes = shape_prior(GRID, mean[2], spread[2])
     expected = np.full(found.shape, -np.inf)
-    told = shapes > LEAST_PROBABILITY
+    told = shapes > LEAST_NODE_PROBABILITY
     expected[told] = np.log(shapes[told])[:, None, None] + a[None, :, None] + b[None, None, :]
     if tests:
         expected += node_loglik(GRID, tests, 1.0)
@@ -179,7 +181,7 @@ def test_hours_are_sums_over_levels_and_their_shapes(tests: list[Three]) -> None
 @pytest.mark.parametrize("tests", SEEN, ids=["prior", "tests"])
 def test_deficits_are_sums_over_levels_and_their_shapes(tests: list[Three]) -> None:
     seen = followed_of([tests] * 3, 0.7)
-    found = read(SMALL, SHARES, OF_SHARES, seen, LEVELS[:0], np.zeros((3, 0)), LEVELS)[2]
+    found = read_off_curves(SMALL, SHARES, OF_SHARES, seen, LEVELS[:0], np.zeros((3, 0)), LEVELS)[2]
     step = LEVELLED.log_amplitude[1] - LEVELLED.log_amplitude[0]
     for q in range(3):
         posterior = node_posterior(LEVELLED, SHARES[q], OF_SHARES[q], tests, 0.7)
@@ -198,7 +200,7 @@ def test_deficits_are_sums_over_levels_and_their_shapes(tests: list[Three]) -> N
 def test_the_share_of_a_mixture_is_not_asked_for() -> None:
     table = read_off(MIXED, DELTA, CURVE_H)
     seen = followed_of([[(24.0, 4.0, 2.0)]] * 3)
-    found = read(table, SHARES, OF_SHARES, seen, LEVELS, np.tile(HOURS, (3, 1)), LEVELS)
+    found = read_off_curves(table, SHARES, OF_SHARES, seen, LEVELS, np.tile(HOURS, (3, 1)), LEVELS)
     for part in found:
         assert np.array_equal(part[0], part[1])
         assert np.array_equal(part[0], part[2])

@@ -18,7 +18,7 @@ from nmr_ml.models.readings.model import (
     OWN_INPUTS,
     STEPS,
     Basis,
-    Expected,
+    ExpectedReading,
     ReadingModel,
     expected_readings,
     input_names,
@@ -68,7 +68,7 @@ def basis_of(
     """Return what a reading is predicted from, the features being 0 and their number."""
     history = history_of(small_cohort([session(0.0)], tests, timezone=timezone))
     X = np.arange(FEATURES_N, dtype=np.float64)[None, :]
-    told = Expected(np.array([expected]), np.array([2.0]))
+    told = ExpectedReading(np.array([expected]), np.array([2.0]))
     one = query(history, test, as_of_h=asked_h)
     return reading_basis(history, one, SPECS, X, told, np.array([at_s(at_h)]))
 
@@ -82,7 +82,7 @@ def expected_of(
     model: ComponentModel, test: str, *, at_h: float = 24.0, means: np.ndarray = MEANS,
     seen: dict[float, float] | None = None, baselines_n: int = 4,
     specs: Mapping[str, TestSpec] = SPECS,
-) -> Expected:  # fmt: skip
+) -> ExpectedReading:  # fmt: skip
     """Return what the curve expects of an athlete with rested tests at `LEVELS` at midnight."""
     tests = rested([LEVELS[test]] * baselines_n, test=test)
     tests += [measured(hour, value, test=test) for hour, value in (seen or {}).items()]
@@ -243,7 +243,8 @@ def test_rows_known_later_change_no_input(seed: int, day: float) -> None:
     unknown = np.full(len(asked), np.nan)
     found = [
         reading_basis(
-            history, asked, SPECS, np.zeros((len(asked), FEATURES_N)), Expected(unknown, unknown),
+            history, asked, SPECS, np.zeros((len(asked), FEATURES_N)),
+            ExpectedReading(unknown, unknown),
             asked.as_of_s + 3600,
         )
         for history in (whole, part)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmr_ml.models.readings.recent_tests import HALF_LIFE_S, LOOK_BACK_S, Recent, recent_tests
+from nmr_ml.models.readings.recent_tests import HALF_LIFE_S, RECENT_S, Recent, recent_tests
 from tests.support.small_cohorts import at, at_s, history_of, measured, small_cohort
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_a_test_the_history_does_not_have_is_asked_about_by_minus_one() -> None:
 
 
 def test_only_what_is_older_than_the_last_value_by_eight_half_lives_is_out() -> None:
-    back_h = LOOK_BACK_S / 3600
+    back_h = RECENT_S / 3600
     assert back_h == 8 * 168
     inside = recent_at([measured(0.0, 10.0), measured(back_h - 1, 40.0)], [2 * back_h])
     assert inside.weight > 1
@@ -123,7 +123,7 @@ def told_slowly(rows: pd.DataFrame, moment_s: int) -> list[float]:
 
     def usual(known: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         since = known["at_s"].iloc[-1] - known["at_s"]
-        near = known[since < LOOK_BACK_S]
+        near = known[since < RECENT_S]
         times = pd.to_datetime(near["at_s"].to_numpy(), unit="s")
         weighted = near["value"].ewm(halflife=pd.Timedelta(seconds=HALF_LIFE_S), times=times)
         return near, float(weighted.mean().iloc[-1])
