@@ -14,6 +14,7 @@ from nmr_ml.bundle.bundle import MANIFEST, MODEL_NAME, REGISTRATION, verify
 from nmr_ml.errors import DataError, NmrError, OutsideError
 from nmr_ml.runtime import telemetry
 from nmr_ml.runtime.home import home, writing_folder
+from nmr_ml.runtime.replacement import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def resolve(reference: str) -> Path:
 
 
 def _folder(reference: str) -> Path:
-    if not (Path(reference) / MANIFEST).is_file():
+    if not (restored(Path(reference)) / MANIFEST).is_file():
         raise DataError("model_not_found", f"The folder {reference} holds no {MANIFEST}.", _NAMES)
     return Path(reference)
 
@@ -122,7 +123,7 @@ def _from_registry(registry: MlflowClient, reference: str) -> Path:
 def _download(uri: str, version: str, source: str) -> Path:
     """Return the bundle of a model URI, from the cache where it is whole there."""
     key = re.sub(r"[^A-Za-z0-9]+", "-", f"{version}-{source[-24:]}").strip("-")
-    cached = home() / "models" / key
+    cached = restored(home() / "models" / key)
     if not (cached / MANIFEST).is_file():
         import mlflow
 
