@@ -8,7 +8,7 @@ import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nmr_ml.bundle.bundle import MANIFEST, MODEL_NAME, REGISTRATION, verify
 from nmr_ml.errors import DataError, NmrError, OutsideError
@@ -159,8 +159,3 @@ def _not_found(reference: str) -> DataError:
 def _without_secrets(uri: str) -> str:
     # A password may hold an @, and a query too may name one.
     return re.sub(r"//[^/]*@", "//…@", uri.partition("?")[0])
-
-
-def tags_of(registry: MlflowClient, version: str) -> dict[str, Any]:
-    """Return the tags of a version."""
-    return dict(registry.get_model_version(MODEL_NAME, version).tags)

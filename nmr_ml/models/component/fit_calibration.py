@@ -9,7 +9,7 @@ import numpy as np
 from nmr_ml.models.component.calibration import EVERYONE, Calibration, Correction, Status
 from nmr_ml.models.curve.likelihood import normal_weights
 from nmr_ml.numeric.compiled import kept
-from nmr_ml.numeric.parabola import _peak
+from nmr_ml.numeric.parabola import peak
 
 if TYPE_CHECKING:
     from nmr_ml.models.curve.grid import CurveGrid
@@ -98,7 +98,7 @@ def _best(evidence: Floats, athlete: Objects, centre: float, prior: float) -> tu
     weight = 1.0 / np.bincount(who)[who]
     weight *= evidence.shape[0] / weight.sum()
     height = weight @ evidence - 0.5 * ((LOG_SCALES - centre) / prior) ** 2
-    return _peak(LOG_SCALES, height, int(np.argmax(height))), int(names.size)
+    return peak(LOG_SCALES, height, int(np.argmax(height))), int(names.size)
 
 
 def _correction(log_scale: float, athletes_n: int) -> Correction:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nmr_ml.bundle.bundle import MODEL_NAME, load_bundle
-from nmr_ml.bundle.registry import CANDIDATE, EXPERIMENT, client, resolve, tags_of
+from nmr_ml.bundle.registry import CANDIDATE, EXPERIMENT, client, resolve
 from nmr_ml.errors import OutsideError
 from nmr_ml.runtime.home import home
 from tests.support.gate_cards import GOOD, card
@@ -101,7 +101,7 @@ def test_the_version_is_the_candidate_and_knows_its_content(registry: Registry) 
     found = client().get_model_version_by_alias(MODEL_NAME, CANDIDATE)
     assert str(found.version) == registry.trained.version == "1"
     assert found.run_id == registry.trained.run_id
-    assert tags_of(client(), "1")["nmr.bundle_sha256"] == registry.trained.digest
+    assert found.tags["nmr.bundle_sha256"] == registry.trained.digest
     assert load_bundle(resolve("1")).digest == registry.trained.digest
 
 
