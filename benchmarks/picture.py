@@ -38,8 +38,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "athlete.png"
 ATHLETE = "p07"  # the longest record of sessions, nights and questionnaires together
 DAYS = 42
 # Okabe and Ito's colours, which colour-blind people tell apart.
-GREY, SKY, BLUE, ORANGE, RED, GREEN, BLACK = (
-    "#c4c8cc", "#a8d4f0", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#222222",
+GREY, BLUE, ORANGE, RED, GREEN, BLACK = (
+    "#c4c8cc", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#222222",
 )  # fmt: skip
 STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans", "font.size": 9.5, "axes.spines.top": False,

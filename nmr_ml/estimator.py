@@ -28,6 +28,7 @@ from nmr_ml.models.curve.target_matrix import (
     target_error,
 )
 from nmr_ml.runtime.home import writing_folder
+from nmr_ml.runtime.replacement import restored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -313,7 +314,7 @@ lambda_l2, max_bin
         DataError
             ``estimator_unreadable``.
         """
-        folder = Path(path)
+        folder = restored(Path(path))
         try:
             entry = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
             if entry["format"] != ESTIMATOR_FORMAT:

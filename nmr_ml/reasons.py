@@ -72,7 +72,6 @@ class Abstain(StrEnum):
     SESSION_NOT_KNOWN = "session_not_known"
     TOO_LITTLE_DATA = "too_little_data"
     RED_FLAG = "red_flag"
-    MINOR_ENDOCRINE = "minor_endocrine"
     COMPONENT_NOT_LEARNT = "component_not_learnt"
 
 
@@ -107,7 +106,6 @@ class Notice(StrEnum):
     EXTRAPOLATED = "extrapolated"
     COLD_START = "cold_start"
     TOO_FEW_EPISODES = "too_few_episodes"
-    SHORT_HISTORY = "short_history"
     NOT_CALIBRATED = "not_calibrated"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     NOT_MEDICAL = "not_medical"

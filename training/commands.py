@@ -133,6 +133,7 @@ def _trained_json(trained: Trained) -> dict[str, Any]:
         "skipped": dict(trained.skipped),
         "components": trained.card["components"],
         "availability": trained.card["availability"],
+        "convergence": trained.card["convergence"],
         "trained_on": trained.card["trained_on"],
     }
 
@@ -141,6 +142,7 @@ def _show_trained(trained: Trained) -> None:
     from nmr_ml.runtime import console
     from training.reports import tables as report
     from training.reports.absences import show_learnt
+    from training.reports.convergence import not_converged_line
 
     parts = trained.card["components"]
     of_athletes = [(n, c["held_out_brier"], c["held_out"]) for n, c in parts.items()]
@@ -154,6 +156,8 @@ def _show_trained(trained: Trained) -> None:
                 f"warning: the {component['index_test']} tests scatter {scale:.2f} times as much "
                 f"as configs/tests.yaml says; {name} uses the estimate."
             )
+    if line := not_converged_line(trained.card):
+        console.say(f"Searches that ended at their limit of steps (the card has all): {line}.")
     show_learnt(trained.card["availability"])
     for name, reason in trained.skipped.items():
         console.say(f"Not learnt: {name} ({reason}).")

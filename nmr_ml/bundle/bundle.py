@@ -22,6 +22,7 @@ from nmr_ml.models.readings.model import ReadingModel
 from nmr_ml.numeric.memo import Memo
 from nmr_ml.recovery_tests import AVAILABILITY, COMPONENTS, TestSpec
 from nmr_ml.runtime.home import writing_folder
+from nmr_ml.runtime.replacement import restored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +178,7 @@ def load_bundle(path: Path) -> Bundle:
 
 def verify(path: Path) -> str:
     """Check every hash of the bundle at `path` and return its digest; errors as `load_bundle`."""
-    if not (path / MANIFEST).is_file():
+    if not (restored(path) / MANIFEST).is_file():
         raise DataError("bundle_not_found", f"{path} holds no {MANIFEST}.", REMEDY)
     try:
         manifest = _json(path, MANIFEST)

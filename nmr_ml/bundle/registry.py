@@ -8,12 +8,13 @@ import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nmr_ml.bundle.bundle import MANIFEST, MODEL_NAME, REGISTRATION, verify
 from nmr_ml.errors import DataError, NmrError, OutsideError
 from nmr_ml.runtime import telemetry
 from nmr_ml.runtime.home import home, writing_folder
+from nmr_ml.runtime.replacement import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,8 @@ BUNDLE_FOLDER = "bundle"
 PREVIOUS_TAG = "nmr.previous_champion"
 #: MLflow would try an address where nobody answers for four minutes; a person waits for us.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_NAMES = "Give champion, candidate, a version number, a model URI or a bundle folder, as ./FOLDER."
 
 
 def tracking_uri() -> str:
@@ -69,7 +72,9 @@ def resolve(reference: str) -> Path:
     Parameters
     ----------
     reference : str
-        ``champion``, ``candidate``, a version number, an MLflow model URI or a bundle folder.
+        ``champion``, ``candidate``, a version number, an MLflow model URI or a bundle folder: a
+        path with a ``/``. A bare name is never a folder, so that one called ``champion`` does not
+        stand in for the champion.
 
     Raises
     ------
@@ -78,18 +83,18 @@ def resolve(reference: str) -> Path:
     OutsideError
         ``registry_unreachable``.
     """
-    if (Path(reference) / MANIFEST).is_file():
-        return Path(reference)
-    if "/" in reference and ":" not in reference:
-        raise DataError(
-            "model_not_found",
-            f"The folder {reference} holds no {MANIFEST}.",
-            "Give champion, candidate, a version number, a model URI or a bundle folder.",
-        )
+    if "/" in reference and not _URI.match(reference):
+        return _folder(reference)
     if "MLFLOW_TRACKING_URI" not in os.environ and not (home() / "mlflow.db").is_file():
         raise _not_found(reference)
     with reaching_registry():
         return _from_registry(client(), reference)
+
+
+def _folder(reference: str) -> Path:
+    if not (restored(Path(reference)) / MANIFEST).is_file():
+        raise DataError("model_not_found", f"The folder {reference} holds no {MANIFEST}.", _NAMES)
+    return Path(reference)
 
 
 def version_of(registry: MlflowClient, reference: str) -> str:
@@ -118,7 +123,7 @@ def _from_registry(registry: MlflowClient, reference: str) -> Path:
 def _download(uri: str, version: str, source: str) -> Path:
     """Return the bundle of a model URI, from the cache where it is whole there."""
     key = re.sub(r"[^A-Za-z0-9]+", "-", f"{version}-{source[-24:]}").strip("-")
-    cached = home() / "models" / key
+    cached = restored(home() / "models" / key)
     if not (cached / MANIFEST).is_file():
         import mlflow
 
@@ -148,18 +153,9 @@ def _not_found(reference: str) -> DataError:
             "No model has been promoted to champion yet.",
             "Run `nmr train COHORT`, then `nmr promote`; or name another with --model.",
         )
-    return DataError(
-        "model_not_found",
-        f"The registry has no model {reference!r}.",
-        "Give champion, candidate, a version number, a model URI or a bundle folder.",
-    )
+    return DataError("model_not_found", f"The registry has no model {reference!r}.", _NAMES)
 
 
 def _without_secrets(uri: str) -> str:
     # A password may hold an @, and a query too may name one.
     return re.sub(r"//[^/]*@", "//…@", uri.partition("?")[0])
-
-
-def tags_of(registry: MlflowClient, version: str) -> dict[str, Any]:
-    """Return the tags of a version."""
-    return dict(registry.get_model_version(MODEL_NAME, version).tags)

@@ -22,6 +22,7 @@ from nmr_ml.cohort.cohort import Warned
 from nmr_ml.cohort.tables import TABLES, TRUTH
 from nmr_ml.errors import DataError
 from nmr_ml.reasons import Notice
+from nmr_ml.runtime.replacement import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def read_description(path: Path) -> Description:
     DataError
         ``cohort_not_found``, ``not_a_cohort`` or ``cohort_yaml_invalid``.
     """
-    if not path.is_dir():
+    if not restored(path).is_dir():
         raise DataError(
             "cohort_not_found", f"There is no folder {path}.", "Give the folder of a cohort."
         )

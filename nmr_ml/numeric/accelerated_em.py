@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmr_ml.numeric.convergence import tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,7 +27,7 @@ LONGEST = 32.0
 CLOSE = 1e-5
 
 
-def climb(step: Step, start: Floats, *, cycles: int) -> Floats:
+def climb(step: Step, start: Floats, *, cycles: int, name: str = "climb") -> Floats:
     """Return the parameters after `cycles` of three steps each, or where they no longer move.
 
     Parameters
@@ -33,6 +35,8 @@ def climb(step: Step, start: Floats, *, cycles: int) -> Floats:
     step : callable
         Takes any real parameters, those out of range as if at its end.
     start : float64 array
+    name : str
+        Under which it tells whether it came to its end (`nmr_ml.numeric.convergence`).
 
     Notes
     -----
@@ -40,14 +44,16 @@ def climb(step: Step, start: Floats, *, cycles: int) -> Floats:
     that is less high than the plain step before it is not taken.
     """
     at = start
-    for _ in range(cycles):
+    for cycle in range(cycles):
         first, _ = step(at)
         second, height = step(first)
         once, bend = first - at, second - 2.0 * first + at
         if np.abs(once).max() < CLOSE:
+            tell(name, cycle + 1, converged=True)
             return second
         stretch = np.linalg.norm(once) / max(float(np.linalg.norm(bend)), 1e-12)
         length = float(np.clip(stretch, 1.0, LONGEST))
         third, far = step(at + 2.0 * length * once + length**2 * bend)
         at = third if far >= height else second
+    tell(name, cycles, converged=False)
     return at

@@ -9,7 +9,14 @@ if TYPE_CHECKING:
 
 
 def peak(values: Floats, height: Floats, best: int) -> float:
-    """Return where the parabola through the highest of evenly spaced `values` peaks."""
+    """Return where the parabola through the highest of evenly spaced `values` peaks.
+
+    Parameters
+    ----------
+    values, height : float64 arrays, shape (n,)
+    best : int
+        Of the greatest `height`; at an end of `values` that end itself is returned.
+    """
     if not 0 < best < values.size - 1:
         return float(values[best])
     left, middle, right = height[best - 1 : best + 2]

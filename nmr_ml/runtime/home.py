@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmr_ml.errors import OutsideError
+from nmr_ml.runtime.replacement import new_folder, sync, take_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,10 @@ def home() -> Path:
 
 @contextmanager
 def writing_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and move it there once the block has succeeded."""
+    """Yield a temporary path beside `path` and move it there once the block has succeeded.
+
+    What was written is on the disk before it replaces an existing `path`.
+    """
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -31,7 +34,9 @@ def writing_file(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o644)
+            sync(temporary)
             temporary.replace(path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -40,19 +45,15 @@ def writing_file(path: Path) -> Iterator[Path]:
 def writing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path` and move it there once the block has succeeded.
 
-    An existing `path` is replaced only then.
+    An existing `path` is replaced only then, and a reader finds one of both whole at any moment,
+    also after a kill or a loss of power (`nmr_ml.runtime.replacement`).
     """
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
+        with new_folder(path) as temporary:
             yield temporary
             temporary.chmod(0o755)
-            if path.exists():
-                shutil.rmtree(path)
-            temporary.replace(path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            take_place(temporary, path)
 
 
 @contextmanager

@@ -76,12 +76,6 @@ def reference_states(archetype: str, hours: Floats, config: SimulatorConfig) -> 
     return states
 
 
-def reference_recovery(archetype: str, delta: float, config: SimulatorConfig) -> float:
-    """Return when the reference athlete's power deficit falls below `delta` per cent, in hours."""
-    curve = deficits_of(reference_states(archetype, _GRID_H, config), config.weights())[:, POWER]
-    return _back(curve, delta)
-
-
 def _after(left: Floats, rates: Floats, config: SimulatorConfig) -> Floats:
     """Return the states after one session of a rested athlete that ends at hour 0."""
     now = np.zeros(1)

@@ -26,7 +26,6 @@ _WHY = {
     Abstain.SESSION_NOT_KNOWN: "the session was not known at that time",
     Abstain.TOO_LITTLE_DATA: "there is too little data",
     Abstain.RED_FLAG: "a laboratory value calls for a clinician",
-    Abstain.MINOR_ENDOCRINE: "the athlete is under 18",
     Abstain.COMPONENT_NOT_LEARNT: "the model has not learnt this component",
 }
 

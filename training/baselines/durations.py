@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from nmr_ml.levels import LEVELS
 from nmr_ml.models.availability.absences import bounds_ln
 from nmr_ml.models.availability.interval_likelihood import NORMAL, interval_terms, rough_median
+from nmr_ml.numeric.convergence import tell
 from training.baselines.curves import OVERALL
 from training.scoring.absence_scores import Forecast
 
@@ -95,5 +96,6 @@ def _lognormal(lower_ln: Floats, upper_ln: Floats) -> tuple[float, float]:
         return -terms.log_p.sum(), np.array([terms.slope.sum(), terms.scale_slope.sum()])
 
     start = np.array([rough_median(lower_ln, upper_ln), np.log(0.7)])
-    found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-4}).x
-    return float(found[0]), float(np.exp(found[1]))
+    found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-4})
+    tell("absence_baseline", int(found.nit), converged=bool(found.success))
+    return float(found.x[0]), float(np.exp(found.x[1]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nmr_ml.models.curve.target import LEAST_SPREAD
+from nmr_ml.numeric.convergence import tell
 from nmr_ml.numeric.folds import athlete_folds
 from training.baselines.empirical_bayes import posterior_means
 from training.scoring.forecasts import CurvePriors
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 #: A feature counts as at most this many standard deviations from its median.
 FURTHEST_SD = 4.0
-#: Rounds of expectation maximisation; the means move by less than 0.01 in the last ones.
-LINEAR_ROUNDS = 25
+#: Rounds of expectation maximisation; the means move by less than `STILL` in the last ones.
+LINEAR_ROUNDS, STILL = 25, 0.01
 #: Athlete folds that choose the penalty.
 FOLDS = 3
 
@@ -88,13 +89,16 @@ def fit_linear(
     penalty = _best_penalty(Z, target, athlete, penalties)
     ridge = _Ridge.of(Z - middle)
     freedom = max(len(Z) - ridge.used(penalty) - 1.0, 1.0)
+    moved, means = np.inf, np.full(target.shape, np.inf)
     for _ in range(LINEAR_ROUNDS):
         level = target.mean(axis=0)
         weight = ridge.weight(target - level, penalty)
-        means = level + ridge.Z @ weight
+        before, means = means, level + ridge.Z @ weight
+        moved = float(np.abs(means - before).max())
         around = np.sum((target - means) ** 2, axis=0) / freedom + variance.mean(axis=0)
         spread = np.maximum(np.sqrt(around), LEAST_SPREAD)
         target, variance = posterior_means(table, grid, CurvePriors.of(means, spread))
+    tell("linear_baseline", LINEAR_ROUNDS, converged=moved < STILL)
     return LinearCurve(centre, scale, weight, level - middle @ weight, spread)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nmr_ml.bundle.bundle import MODEL_NAME
 from nmr_ml.bundle.registry import CANDIDATE, EXPERIMENT, client, reaching_registry, tracking_uri
 from nmr_ml.runtime.home import home
+from training.reports.convergence import not_converged, not_converged_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from training.config import TrainConfig
+
+#: Which searches ended at their limit, where any did.
+NOT_CONVERGED_TAG = "nmr.not_converged"
 
 
 def log_experiment(
@@ -50,6 +54,8 @@ def log_experiment(
         with mlflow.start_run() as run:
             mlflow.log_params({k: json.dumps(v) for k, v in config.model_dump(mode="json").items()})
             mlflow.set_tags({"nmr.bundle_sha256": digest})
+            if line := not_converged_line(card):
+                mlflow.set_tag(NOT_CONVERGED_TAG, line)
             for cohort in trained_on:
                 _log_data(cohort)
             mlflow.log_metrics(metrics(card))
@@ -66,7 +72,8 @@ def log_experiment(
 def metrics(card: Mapping[str, Any]) -> dict[str, float]:
     """Return the held-out scores of a card under flat names: ``power.brier.model`` and so on.
 
-    Those on time left out are ``power.late_brier.model`` and so on.
+    Those on time left out are ``power.late_brier.model`` and so on, and how many searches ended at
+    their limit is ``power.searches_not_converged``.
     """
     found: dict[str, float] = {}
     for name, component in card["components"].items():
@@ -82,6 +89,7 @@ def metrics(card: Mapping[str, Any]) -> dict[str, float]:
         if late := component["held_out_time"]:
             found |= {f"{name}.late_brier.{m}": v for m, v in late["brier"]["score"].items()}
         found |= {f"{name}.{k}": v for k, v in component["figures"].items()}
+    found |= {f"{p}.searches_not_converged": float(n) for p, n in not_converged(card).items()}
     held_out = card["availability"]["held_out"] or {"icnll": {}}
     return found | {f"availability.icnll.{m}": v for m, v in held_out["icnll"].items()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from nmr_ml.models.availability.model import (
     DurationTrees,
     expect,
 )
+from nmr_ml.numeric.convergence import gathering
 from nmr_ml.numeric.folds import athlete_folds
 from training.baselines.durations import DurationBaselines, fit_duration_baselines
 from training.scoring.absence_scores import Forecast, score_absences
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.numeric.arrays import Bools, Floats, Ints
+    from nmr_ml.numeric.convergence import Search
     from nmr_ml.recovery_tests import TestSpec
     from training.config import TrainConfig
 
@@ -59,11 +61,14 @@ class FittedAvailability:
     held_out : mapping or None
         Scores as `training.scoring.absence_scores.score_absences` gives them. The law's family,
         whether it has grades and the number of trees (three choices) were made on all athletes.
+    searches : sequence of Search
+        How every search of the fit, and of the baselines, ended.
     """
 
     model: AvailabilityModel
     baselines: DurationBaselines | None
     held_out: Mapping[str, Any] | None
+    searches: Sequence[Search] = ()
 
 
 def absence_data(cohort: Cohort, specs: Mapping[str, TestSpec]) -> AbsenceData:
@@ -76,6 +81,12 @@ def absence_data(cohort: Cohort, specs: Mapping[str, TestSpec]) -> AbsenceData:
 
 def fit_availability(parts: Sequence[AbsenceData], config: TrainConfig) -> FittedAvailability:
     """Fit the episodes of several cohorts; a kind with too few of them is left out, and counted."""
+    with gathering() as searches:
+        fitted = _fit_availability(parts, config)
+    return replace(fitted, searches=tuple(searches))
+
+
+def _fit_availability(parts: Sequence[AbsenceData], config: TrainConfig) -> FittedAvailability:
     absences = Absences.concatenate([part.absences for part in parts])
     X = np.concatenate([part.X for part in parts])
     counted = {kind: _count(absences, kind) for kind in KINDS}

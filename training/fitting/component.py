@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nmr_ml.models.component.model import ComponentModel
 from nmr_ml.models.curve.fit import fit_curve
+from nmr_ml.numeric.convergence import gathering
 from training.fitting.credit import group_credit
 from training.fitting.held_out import held_out
 from training.fitting.protocols import Labelled, by_time, forecasts_by_athlete
 from training.scoring.forecasts import CurvePriors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nmr_ml.features.contract import FeatureContract
     from nmr_ml.models.curve.fit import CurveFit
     from nmr_ml.numeric.arrays import Floats
+    from nmr_ml.numeric.convergence import Search
     from nmr_ml.recovery_tests import TestSpec
     from training.baselines.curves import RivalCurves
     from training.config import TrainConfig
@@ -55,6 +57,8 @@ class FittedComponent:
         Rounds, spreads, evidence, weight of the curve shapes at the edge of their grid.
     held_out_means : float64 array, shape (n_rows, 3)
         Prior means of each row's curve from the fold without its athlete.
+    searches : sequence of Search
+        How every search of the fit, and of the baselines, ended.
     """
 
     model: ComponentModel
@@ -64,6 +68,7 @@ class FittedComponent:
     credit: Mapping[str, Credit]
     figures: Mapping[str, float]
     held_out_means: Floats
+    searches: Sequence[Search] = ()
 
 
 def fit_component(
@@ -71,6 +76,15 @@ def fit_component(
     config: TrainConfig,
 ) -> FittedComponent:  # fmt: skip
     """Fit `data`, whose columns are those of `contract`."""
+    with gathering() as searches:
+        fitted = _fit_component(data, specs, contract, config)
+    return replace(fitted, searches=tuple(searches))
+
+
+def _fit_component(
+    data: ComponentData, specs: Mapping[str, TestSpec], contract: FeatureContract,
+    config: TrainConfig,
+) -> FittedComponent:  # fmt: skip
     fit = fit_curve(
         data.X, data.row_episode, data.followed, data.athlete, data.modality, config.trees(),
         contract.names,

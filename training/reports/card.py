@@ -6,7 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nmr_ml.models.curve.read_off import CURVE_H
+from nmr_ml.recovery_tests import AVAILABILITY
 from training.baselines.curves import MODALITY
+from training.reports.convergence import convergence_json
 from training.scoring.as_json import brier_json, estimate_json, scores_json
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ def write_card(
             for name, component in fitted.items()
         },
         "availability": availability_json(availability),
+        "convergence": {
+            AVAILABILITY: convergence_json(availability.searches),
+            **{name: convergence_json(part.searches) for name, part in fitted.items()},
+        },
     }
 
 

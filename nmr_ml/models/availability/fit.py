@@ -17,6 +17,7 @@ from nmr_ml.models.availability.interval_likelihood import (
 )
 from nmr_ml.models.availability.law import FAMILIES, LOG_PRIOR, NODES, SD_OF_Z, DurationLaw, label
 from nmr_ml.models.availability.model import TREE_COLUMNS
+from nmr_ml.numeric.convergence import tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,8 +133,9 @@ def fit_law(
         np.unique(athlete.astype(str), return_inverse=True)[1], design, of_kind, centre,
         np.array(sds) ** -2.0, family,
     )  # fmt: skip
-    x = minimize(problem, centre, jac=True, method="BFGS", options={"gtol": 1e-4}).x
-    return _law(problem, x, kinds, groups, family)
+    found = minimize(problem, centre, jac=True, method="BFGS", options={"gtol": 1e-4})
+    tell("absence_law", int(found.nit), converged=bool(found.success))
+    return _law(problem, found.x, kinds, groups, family)
 
 
 def _law(

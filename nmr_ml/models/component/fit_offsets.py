@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 
 from nmr_ml.models.component.offset_posterior import episode_likelihood, posterior
 from nmr_ml.models.component.offsets import OffsetPrior, Team
+from nmr_ml.numeric.convergence import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,9 @@ SCALES = (1.0, 1.2, 1.4, 1.7)
 MOST_ATHLETES = 200
 
 
-_ROUNDS, _TRIED = 12, 60
+#: Rounds between teams and their spread, by how little the last may move the spread, and spreads
+#: of athletes that are tried.
+_ROUNDS, _STILL, _TRIED = 12, 1e-3, 60
 
 
 def fit_offsets(
@@ -105,6 +108,7 @@ def _lowest(unlikely: Callable[[Floats], float]) -> Floats:
         unlikely, corners[0], method="Nelder-Mead",
         options={"initial_simplex": corners, "xatol": 0.05, "fatol": 0.3, "maxfev": _TRIED},
     )  # fmt: skip
+    tell("athlete_spread", int(found.nfev), converged=bool(found.success))
     return np.asarray(found.x)
 
 
@@ -127,11 +131,14 @@ def _with_teams(
     spread = np.full(2, TEAM_PRIOR)
     offsets, left = np.empty((0, 2)), np.empty((0, 2))
     value, precision = _alone(*found, between)
+    moved = 0.0
     for _ in range(_ROUNDS):
         parts = [_team_offset(value[of == n], precision[of == n], between, spread) for n in names]
         offsets, left = (np.array([part[i] for part in parts]).reshape(-1, 2) for i in (0, 1))
         square = (offsets**2 + left).sum(axis=0) + PSEUDO_TEAMS * TEAM_PRIOR**2
-        spread = np.sqrt(square / (len(names) + PSEUDO_TEAMS))
+        before, spread = spread, np.sqrt(square / (len(names) + PSEUDO_TEAMS))
+        moved = float(np.abs(spread - before).max())
+    tell("team_spread", _ROUNDS, converged=moved < _STILL)
     if not names:  # they cannot be told apart, and the total is known
         spread = np.minimum(spread, np.sqrt(0.5) * between)
     athlete = np.sqrt(np.maximum(between**2 - spread**2, 0.25 * between**2))

@@ -19,6 +19,7 @@ from nmr_ml.models.curve.target import (
     refine_level,
     refine_spread,
 )
+from nmr_ml.numeric.convergence import tell
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -294,9 +295,12 @@ def _grow_folds(
             one.grow(step)
             means[rows] = one.held_scores() + offset
         rounds += step
-        spread, evidence = refine_spread(target, means, spread, cycles=STEP_CYCLES)
+        spread, evidence = refine_spread(
+            target, means, spread, cycles=STEP_CYCLES, name="episode_spread_at_a_look"
+        )
         if evidence > best.evidence:
             best = _Stage(rounds, means.copy(), spread, evidence)
+    tell("tree_rounds", rounds, converged=rounds >= best.rounds + PATIENCE * STEP_ROUNDS)
     return best, tuple(one.booster(best.rounds) for one in growing)
 
 

@@ -13,6 +13,7 @@ from nmr_ml.models.curve.grid import coarse
 from nmr_ml.models.curve.likelihood import likelihood_tables
 from nmr_ml.models.curve.population import deficit_moments, fit_population
 from nmr_ml.numeric.arrays import owners
+from nmr_ml.numeric.convergence import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,8 @@ MOST_EPISODES = 3000
 #: far as the one before where baselines have rested as those of cohorts have; where all are taken
 #: soon after a session the fixed point is badly determined, and four passes stay short of it.
 PASSES = 4
+#: A pass that moves what rested tests hold by a smaller share of the error of a test is the last.
+STILL = 0.02
 #: Offsets of all rested tests that are tried, in typical errors of one test, and the log likelihood
 #: per episode that one of a whole typical error must be worth: an offset is to be seen clearly.
 #: Simulated jumps, which have none, get none (seeds 9011, 9012, 9021, 9022); readiness of SoccerMon
@@ -126,11 +129,14 @@ def _held(
     population: Population,
 ) -> tuple[Measurement, Population]:  # fmt: skip
     """Return `found` with what rested tests hold of the curves, and `offset` besides."""
+    moved = np.inf
     for _ in range(PASSES):
         mean, _ = deficit_moments(population, nodes, REST_H)
         left = np.average(mean, axis=0, weights=np.bincount(group)) + offset
+        moved = float(np.abs(left - found.residual_deficit).max())
         found = replace(found, residual_deficit=tuple(left.tolist()))
         population = _fitted(found, some, nodes, group, population)
+    tell("rested_deficit", PASSES, converged=moved < STILL * float(np.median(some.error)))
     return found, population
 
 

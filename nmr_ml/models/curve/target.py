@@ -215,8 +215,9 @@ class CurveTarget(RowWise):
 
 
 def refine_spread(
-    target: CurveTarget, mean: Floats, spread: Floats, *, cycles: int = CYCLES
-) -> tuple[Floats, float]:
+    target: CurveTarget, mean: Floats, spread: Floats, *, cycles: int = CYCLES,
+    name: str = "episode_spread",
+) -> tuple[Floats, float]:  # fmt: skip
     """Return the spread that makes the tests of held-out athletes most likely, and that evidence.
 
     Expectation maximisation for fixed means; the evidence is the weighted mean per row. Of the slow
@@ -229,7 +230,7 @@ def refine_spread(
         around = np.maximum(around, LEAST_SPREAD**2)
         return 0.5 * np.log(around), float(np.average(found, weights=target.weight))
 
-    at = climb(step, np.log(spread), cycles=cycles)
+    at = climb(step, np.log(spread), cycles=cycles, name=name)
     return _wide_enough(at), step(at)[1]
 
 
@@ -246,7 +247,7 @@ def refine_level(target: CurveTarget, mean: Floats, spread: Floats) -> Floats:
         moved = at + np.average(centre - before, axis=0, weights=target.weight)
         return moved, float(np.average(found, weights=target.weight))
 
-    return climb(step, np.zeros(OUTPUTS), cycles=LEVEL_CYCLES)
+    return climb(step, np.zeros(OUTPUTS), cycles=LEVEL_CYCLES, name="fold_level")
 
 
 def _wide_enough(log_spread: Floats) -> Floats:

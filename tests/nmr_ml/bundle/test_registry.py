@@ -39,6 +39,42 @@ def test_a_folder_is_its_own_answer(tiny_bundle: Path) -> None:
     assert resolve(str(tiny_bundle)) == tiny_bundle
 
 
+@pytest.mark.parametrize("name", ["champion", "candidate", "mine"])
+def test_a_folder_is_named_by_a_path_alone(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert resolve(f"./{name}") == Path(name)
+    assert resolve(f"{name}/") == Path(name)
+    with pytest.raises(DataError) as caught:
+        resolve(name)
+    assert caught.value.code == ("no_champion" if name == "champion" else "model_not_found")
+    assert ("--model" if name == "champion" else "./FOLDER") in caught.value.remedy
+
+
+def test_a_folder_does_not_stand_in_for_a_uri(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "models:" / "nmr@champion")
+    monkeypatch.chdir(tmp_path)
+    assert code_of("models:/nmr@champion") == "no_champion"
+    assert resolve("./models:/nmr@champion") == Path("models:/nmr@champion")
+
+
+@pytest.mark.slow
+def test_a_local_folder_does_not_stand_in_for_the_champion(
+    registry: Registry, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client().set_registered_model_alias(MODEL_NAME, "champion", registry.latest)
+    for name in ("champion", registry.latest):
+        shutil.copytree(tiny_bundle, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for name in ("champion", registry.latest):
+        assert resolve(name).is_relative_to(home())
+        assert load_bundle(resolve(name)).version == registry.latest
+
+
 def test_before_any_training_there_is_no_champion() -> None:
     for reference in ("champion", "models:/nmr@champion"):
         assert code_of(reference) == "no_champion"

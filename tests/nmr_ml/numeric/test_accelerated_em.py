@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmr_ml.numeric.accelerated_em import climb
+from nmr_ml.numeric.convergence import Search, gathering
 
 if TYPE_CHECKING:
     from nmr_ml.numeric.arrays import Floats
@@ -50,6 +51,14 @@ def test_it_stops_where_nothing_moves_any_more() -> None:
     asked, step = slow_step(np.ones(2), np.full(2, 0.5))
     assert climb(step, np.ones(2), cycles=50) == pytest.approx([1.0, 1.0])  # type: ignore[arg-type]
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize(("cycles", "steps", "converged"), [(1, 1, False), (50, 4, True)])
+def test_it_tells_whether_it_came_to_its_end(cycles: int, steps: int, *, converged: bool) -> None:
+    _, step = slow_step(np.zeros(2), np.array([0.9, 0.5]))
+    with gathering() as found:
+        climb(step, np.ones(2), cycles=cycles, name="centre")  # type: ignore[arg-type]
+    assert found == [Search("centre", steps, converged)]
 
 
 def test_an_extrapolation_that_goes_down_is_not_taken() -> None:

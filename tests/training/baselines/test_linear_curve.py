@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from nmr_ml.models.curve.likelihood import likelihood_tables
+from nmr_ml.numeric.convergence import Search, gathering
 from tests.support.simulated_curves import GRID, SHARES, athletes, drawn_tests, one_prior
+from training.baselines import linear_curve
 from training.baselines.linear_curve import FURTHEST_SD, LinearCurve, fit_linear
 
 N = 600
@@ -93,3 +95,17 @@ def test_it_survives_json(fitted: tuple[np.ndarray, LinearCurve]) -> None:
     again = LinearCurve.from_json(json.loads(json.dumps(fitted[1].as_json(), allow_nan=False)))
     for name in LinearCurve.__slots__:
         assert np.array_equal(getattr(again, name), getattr(fitted[1], name))
+
+
+@pytest.mark.parametrize(("rounds", "converged"), [(1, False), (25, True)])
+def test_a_fit_tells_whether_it_came_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, rounds: int, *, converged: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    tests = drawn_tests(np.tile(LEVEL, (N, 1)), np.tile(SPREAD, (N, 1)), rng)
+    table, _ = likelihood_tables(tests, SHARES)
+    start = one_prior(N, (1.8, 3.8, 0.6), (0.6, 0.6, 0.3))
+    monkeypatch.setattr(linear_curve, "LINEAR_ROUNDS", rounds)
+    with gathering() as searches:
+        fit_linear(rng.standard_normal((N, 2)), table, SHARES, start, WHO, [1e-3])
+    assert searches == [Search("linear_baseline", rounds, converged)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nmr_ml.bundle.bundle import MODEL_NAME
-from nmr_ml.bundle.registry import CHAMPION, PREVIOUS_TAG, client, resolve, tags_of
+from nmr_ml.bundle.registry import CHAMPION, PREVIOUS_TAG, client, resolve
 from nmr_ml.errors import DataError
 from tests.support.gate_cards import BAD, GOOD, WEAK, card
 from training.experiments.gate import VERDICT_TAG, judge, promote
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 
 UNSURE = (-0.02, None, None)
+
+
+def tags_of(version: str) -> dict[str, str]:
+    return dict(client().get_model_version(MODEL_NAME, version).tags)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +62,9 @@ def test_a_model_that_passes_becomes_champion(registry: Registry) -> None:
     assert verdict.passed
     assert number == registry.latest
     assert client().get_model_version_by_alias(MODEL_NAME, CHAMPION).version == int(number)
-    record = json.loads(tags_of(client(), number)[VERDICT_TAG])
+    record = json.loads(tags_of(number)[VERDICT_TAG])
     assert record == {"passed": True, "lines": list(verdict.lines)}
-    assert PREVIOUS_TAG not in tags_of(client(), number)
+    assert PREVIOUS_TAG not in tags_of(number)
     assert resolve("champion") == resolve(number)
 
 
@@ -71,9 +75,9 @@ def test_the_version_before_is_kept_for_a_way_back(registry: Registry) -> None:
     registry.add_version(card=GOOD)
     second, _ = promote()
     assert second != first
-    assert tags_of(client(), second)[PREVIOUS_TAG] == first
+    assert tags_of(second)[PREVIOUS_TAG] == first
     promote(second)  # again: it is not its own predecessor
-    assert tags_of(client(), second)[PREVIOUS_TAG] == first
+    assert tags_of(second)[PREVIOUS_TAG] == first
 
 
 @pytest.mark.slow
@@ -83,7 +87,7 @@ def test_a_model_that_does_not_pass_changes_nothing(registry: Registry) -> None:
         promote(registry.latest)
     assert caught.value.code == "gate_refused"
     assert "not better than the median by modality" in caught.value.message
-    assert json.loads(tags_of(client(), registry.latest)[VERDICT_TAG])["passed"] is False
+    assert json.loads(tags_of(registry.latest)[VERDICT_TAG])["passed"] is False
     with pytest.raises(DataError, match="promoted"):
         resolve("champion")
 

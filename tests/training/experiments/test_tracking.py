@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nmr_ml.bundle.bundle import MODEL_NAME, load_bundle
-from nmr_ml.bundle.registry import CANDIDATE, EXPERIMENT, client, resolve, tags_of
+from nmr_ml.bundle.registry import CANDIDATE, EXPERIMENT, client, resolve
 from nmr_ml.errors import OutsideError
 from nmr_ml.runtime.home import home
 from tests.support.gate_cards import GOOD, card
-from training.experiments.tracking import log_experiment, metrics
+from training.experiments.tracking import NOT_CONVERGED_TAG, log_experiment, metrics
+from training.reports.convergence import not_converged_line
 
 if TYPE_CHECKING:
     from tests.support.registered import Registry
@@ -37,7 +38,11 @@ def test_metrics_are_the_cards_numbers_under_flat_names() -> None:
     late = {"brier": {"score": {"model": 0.19}}}
     content["components"]["power"]["held_out_time"] = late
     content["availability"] = {"held_out": None}
+    searches = {"population": {"searches": 9, "not_converged": 2, "most_steps": 12}}
+    content["convergence"] = {"power": searches, "availability": {}}
     assert metrics(content) == {
+        "power.searches_not_converged": 2.0,
+        "availability.searches_not_converged": 0.0,
         "power.brier.model": pytest.approx(0.18),
         "power.brier.modality_median": 0.2,
         "power.brier.overall_median": 0.22,
@@ -76,6 +81,7 @@ def test_a_run_holds_parameters_data_scores_and_the_card(registry: Registry) -> 
     }
     assert run.data.metrics == pytest.approx(metrics(trained.card))
     assert run.data.tags["nmr.bundle_sha256"] == trained.digest
+    assert run.data.tags.get(NOT_CONVERGED_TAG, "") == not_converged_line(trained.card)
     (data,) = run.inputs.dataset_inputs
     (cohort,) = trained.card["trained_on"]
     assert data.dataset.name == cohort["name"]
@@ -95,7 +101,7 @@ def test_the_version_is_the_candidate_and_knows_its_content(registry: Registry) 
     found = client().get_model_version_by_alias(MODEL_NAME, CANDIDATE)
     assert str(found.version) == registry.trained.version == "1"
     assert found.run_id == registry.trained.run_id
-    assert tags_of(client(), "1")["nmr.bundle_sha256"] == registry.trained.digest
+    assert found.tags["nmr.bundle_sha256"] == registry.trained.digest
     assert load_bundle(resolve("1")).digest == registry.trained.digest
 
 

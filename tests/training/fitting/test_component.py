@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from nmr_ml.features.contract import feature_contract
+from nmr_ml.models.component import fit_offsets
 from tests.support.small_cohorts import SPECS
 from tests.support.training import SMALL
+from training.baselines import linear_curve
 from training.config import load_config
 from training.data.dataset import component_data
 from training.fitting.component import FOLLOW_UP_QUANTILE, RANGE_MARGIN, fit_component
 from training.reports.card import beats_baseline
+from training.reports.convergence import convergence_json, not_converged_line
 from training.scoring.as_json import brier_json
 
 if TYPE_CHECKING:
@@ -70,3 +73,19 @@ def test_features_of_other_episodes_do_not_beat_the_baseline(power: ComponentDat
     fitted = fit_component(others, SPECS, feature_contract(), CONFIG)
     assert not beats_baseline(brier_json(fitted.held_out.figures.brier))
     assert fitted.figures["held_out_evidence_gain"] < 0.02
+
+
+@pytest.mark.slow
+def test_searches_that_end_at_their_limit_are_told(
+    power: ComponentData, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_offsets, "_TRIED", 1)
+    monkeypatch.setattr(linear_curve, "LINEAR_ROUNDS", 1)
+    fitted = fit_component(power, SPECS, feature_contract(), CONFIG)
+    told, usual = convergence_json(fitted.searches), bundle.card["convergence"]["power"]
+    assert set(told) == set(usual)
+    for name in ("athlete_spread", "linear_baseline"):
+        assert told[name]["not_converged"] == told[name]["searches"] == usual[name]["searches"]
+        assert usual[name]["not_converged"] == 0
+    line = not_converged_line({"convergence": {"power": told}})
+    assert "athlete_spread 1 of 1" in line

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
+from nmr_ml.models.availability import fit
 from nmr_ml.models.availability.absences import Absences, bounds_ln
 from nmr_ml.models.availability.fit import fit_law
 from nmr_ml.models.availability.law import FAMILIES, SD_OF_Z, DurationLaw
+from nmr_ml.numeric.convergence import gathering
 from tests.support.absence_rows import MEDIAN_D, drawn_absences, law
 
 
@@ -105,3 +109,20 @@ def test_offsets_are_taken_away_before_the_law_is_fitted() -> None:
     without = fit_law(*parts, family="lognormal", graded=False)
     assert found.scale["injury"] == pytest.approx(0.5, abs=0.1)
     assert without.scale["injury"] > 0.9
+
+
+def test_a_fit_tells_whether_it_came_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    absences, _ = drawn_absences(20, 3, seed=8)
+
+    def stopped(*arguments: Any, options: dict[str, Any], **more: Any) -> Any:
+        return minimize(*arguments, options={**options, "maxiter": 1}, **more)
+
+    with gathering() as searches:
+        fitted(absences)
+        monkeypatch.setattr(fit, "minimize", stopped)
+        fitted(absences)
+    assert [(one.name, one.converged) for one in searches] == [
+        ("absence_law", True),
+        ("absence_law", False),
+    ]
+    assert searches[1].steps == 1 < searches[0].steps
