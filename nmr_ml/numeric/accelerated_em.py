@@ -43,17 +43,18 @@ def climb(step: Step, start: Floats, *, cycles: int, name: str = "climb") -> Flo
     Scheme S3 of Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x; an extrapolation
     that is less high than the plain step before it is not taken.
     """
-    at = start
+    at, moved = start, None
     for cycle in range(cycles):
         first, _ = step(at)
         second, height = step(first)
         once, bend = first - at, second - 2.0 * first + at
-        if np.abs(once).max() < CLOSE:
-            tell(name, cycle + 1, converged=True)
+        moved = float(np.abs(once).max())
+        if moved < CLOSE:
+            tell(name, cycle + 1, converged=True, moved=moved)
             return second
         stretch = np.linalg.norm(once) / max(float(np.linalg.norm(bend)), 1e-12)
         length = float(np.clip(stretch, 1.0, LONGEST))
         third, far = step(at + 2.0 * length * once + length**2 * bend)
         at = third if far >= height else second
-    tell(name, cycles, converged=False)
+    tell(name, cycles, converged=False, moved=moved)
     return at

@@ -27,21 +27,24 @@ class Search:
         Cycles, passes or evaluations, as its limit counts them.
     converged : bool
         Whether it ended by itself, before its limit.
+    moved : float or None
+        By how much its last step still moved anything, where that is known.
     """
 
     name: str
     steps: int
     converged: bool
+    moved: float | None = None
 
 
 _GATHERED: ContextVar[list[Search] | None] = ContextVar("gathered searches", default=None)
 
 
-def tell(name: str, steps: int, *, converged: bool) -> None:
+def tell(name: str, steps: int, *, converged: bool, moved: float | None = None) -> None:
     """Tell how a search ended to whoever gathers that; to nobody if nobody does."""
     found = _GATHERED.get()
     if found is not None:
-        found.append(Search(name, steps, converged))
+        found.append(Search(name, steps, converged, moved))
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def fit_linear(
         around = np.sum((target - means) ** 2, axis=0) / freedom + variance.mean(axis=0)
         spread = np.maximum(np.sqrt(around), LEAST_SPREAD)
         target, variance = posterior_means(table, grid, CurvePriors.of(means, spread))
-    tell("linear_baseline", LINEAR_ROUNDS, converged=moved < STILL)
+    tell("linear_baseline", LINEAR_ROUNDS, converged=moved < STILL, moved=moved)
     return LinearCurve(centre, scale, weight, level - middle @ weight, spread)
 
 

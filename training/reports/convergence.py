@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from nmr_ml.numeric.convergence import Search
 
 
-def convergence_json(searches: Iterable[Search]) -> dict[str, dict[str, int]]:
-    """Return by name how many searches there were, how many ended at their limit, and the steps."""
-    found: dict[str, dict[str, int]] = {}
-    for one in searches:
-        counts = found.setdefault(one.name, {"searches": 0, "not_converged": 0, "most_steps": 0})
-        counts["searches"] += 1
-        counts["not_converged"] += not one.converged
-        counts["most_steps"] = max(counts["most_steps"], one.steps)
-    return dict(sorted(found.items()))
+def convergence_json(searches: Sequence[Search]) -> dict[str, dict[str, Any]]:
+    """Return by name how the searches ended.
+
+    ``searches`` counts them, ``not_converged`` those that ended at their limit; ``most_steps`` is
+    of all, ``last_move`` the largest last move of the latter, null where that is not known.
+    """
+    names = sorted({search.name for search in searches})
+    return {name: _counts([one for one in searches if one.name == name]) for name in names}
+
+
+def _counts(searches: Sequence[Search]) -> dict[str, Any]:
+    limited = [search for search in searches if not search.converged]
+    moves = [one.moved for one in limited if one.moved is not None and math.isfinite(one.moved)]
+    return {
+        "searches": len(searches),
+        "not_converged": len(limited),
+        "most_steps": max(search.steps for search in searches),
+        "last_move": max(moves, default=None),
+    }
 
 
 def not_converged(card: Mapping[str, Any]) -> dict[str, int]:
@@ -30,20 +41,22 @@ def not_converged(card: Mapping[str, Any]) -> dict[str, int]:
 
 
 def not_converged_line(card: Mapping[str, Any]) -> str:
-    """Return which searches ended at their limit, as ``power: team_spread 1 of 1``; empty if none.
+    """Return which searches ended at their limit in a line; empty if none did.
 
-    Parts stand with semicolons between them.
+    As in ``power: population 3 of 51 (last move 0.002)``, with semicolons between parts.
     """
     lines = []
     for part, searches in _parts(card).items():
-        named = [
-            f"{name} {counts['not_converged']} of {counts['searches']}"
-            for name, counts in searches.items()
-            if counts["not_converged"]
-        ]
+        named = [_named(name, c) for name, c in searches.items() if c["not_converged"]]
         if named:
             lines.append(f"{part}: {', '.join(named)}")
     return "; ".join(lines)
+
+
+def _named(name: str, counts: Mapping[str, Any]) -> str:
+    told = f"{name} {counts['not_converged']} of {counts['searches']}"
+    move = counts["last_move"]
+    return told if move is None else f"{told} (last move {move:.1g})"
 
 
 def _parts(card: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -138,7 +138,7 @@ def _with_teams(
         square = (offsets**2 + left).sum(axis=0) + PSEUDO_TEAMS * TEAM_PRIOR**2
         before, spread = spread, np.sqrt(square / (len(names) + PSEUDO_TEAMS))
         moved = float(np.abs(spread - before).max())
-    tell("team_spread", _ROUNDS, converged=moved < _STILL)
+    tell("team_spread", _ROUNDS, converged=moved < _STILL, moved=moved)
     if not names:  # they cannot be told apart, and the total is known
         spread = np.minimum(spread, np.sqrt(0.5) * between)
     athlete = np.sqrt(np.maximum(between**2 - spread**2, 0.25 * between**2))

@@ -136,7 +136,8 @@ def _held(
         moved = float(np.abs(left - found.residual_deficit).max())
         found = replace(found, residual_deficit=tuple(left.tolist()))
         population = _fitted(found, some, nodes, group, population)
-    tell("rested_deficit", PASSES, converged=moved < STILL * float(np.median(some.error)))
+    still = STILL * float(np.median(some.error))
+    tell("rested_deficit", PASSES, converged=moved < still, moved=moved)
     return found, population
 
 

@@ -191,7 +191,7 @@ def shape_weights(followed: Followed, grid: CurveGrid, *, seed: int) -> Floats:
         )  # fmt: skip
         before, weights = weights, _reweighted(evidence, weights, grid.weights)
         moved = float(np.abs(weights - before).max())
-    tell("shapes_and_population", PASSES, converged=moved < STILL)
+    tell("shapes_and_population", PASSES, converged=moved < STILL, moved=moved)
     return weights
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmr_ml.numeric.accelerated_em import climb
-from nmr_ml.numeric.convergence import Search, gathering
+from nmr_ml.numeric.accelerated_em import CLOSE, climb
+from nmr_ml.numeric.convergence import gathering
 
 if TYPE_CHECKING:
     from nmr_ml.numeric.arrays import Floats
@@ -58,7 +58,10 @@ def test_it_tells_whether_it_came_to_its_end(cycles: int, steps: int, *, converg
     _, step = slow_step(np.zeros(2), np.array([0.9, 0.5]))
     with gathering() as found:
         climb(step, np.ones(2), cycles=cycles, name="centre")  # type: ignore[arg-type]
-    assert found == [Search("centre", steps, converged)]
+    (search,) = found
+    assert (search.name, search.steps, search.converged) == ("centre", steps, converged)
+    assert search.moved is not None
+    assert (search.moved < CLOSE) is converged
 
 
 def test_an_extrapolation_that_goes_down_is_not_taken() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nmr_ml.models.curve.likelihood import likelihood_tables
-from nmr_ml.numeric.convergence import Search, gathering
+from nmr_ml.numeric.convergence import gathering
 from tests.support.simulated_curves import GRID, SHARES, athletes, drawn_tests, one_prior
 from training.baselines import linear_curve
 from training.baselines.linear_curve import FURTHEST_SD, LinearCurve, fit_linear
@@ -108,4 +108,5 @@ def test_a_fit_tells_whether_it_came_to_its_end(
     monkeypatch.setattr(linear_curve, "LINEAR_ROUNDS", rounds)
     with gathering() as searches:
         fit_linear(rng.standard_normal((N, 2)), table, SHARES, start, WHO, [1e-3])
-    assert searches == [Search("linear_baseline", rounds, converged)]
+    (search,) = searches
+    assert (search.name, search.steps, search.converged) == ("linear_baseline", rounds, converged)

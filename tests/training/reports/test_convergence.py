@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 from nmr_ml.numeric.convergence import Search
 from training.reports.convergence import convergence_json, not_converged, not_converged_line
 
 SEARCHES = [
-    Search("population", 12, converged=False),
+    Search("population", 12, converged=False, moved=0.0021),
     Search("athlete_spread", 40, converged=True),
     Search("population", 3, converged=True),
 ]
@@ -12,8 +14,18 @@ SEARCHES = [
 
 def test_searches_are_counted_by_name() -> None:
     assert convergence_json(SEARCHES) == {
-        "athlete_spread": {"searches": 1, "not_converged": 0, "most_steps": 40},
-        "population": {"searches": 2, "not_converged": 1, "most_steps": 12},
+        "athlete_spread": {
+            "searches": 1,
+            "not_converged": 0,
+            "most_steps": 40,
+            "last_move": None,
+        },
+        "population": {
+            "searches": 2,
+            "not_converged": 1,
+            "most_steps": 12,
+            "last_move": 0.0021,
+        },
     }
 
 
@@ -23,8 +35,15 @@ def test_a_card_says_in_a_line_what_ended_at_its_limit() -> None:
     card = {"convergence": {"availability": none, "power": counts, "central": counts}}
     assert not_converged(card) == {"availability": 0, "power": 1, "central": 1}
     line = not_converged_line(card)
-    assert line == "power: population 1 of 2; central: population 1 of 2"
+    said = "population 1 of 2 (last move 0.002)"
+    assert line == f"power: {said}; central: {said}"
     assert not_converged_line({"convergence": {"power": none, "availability": {}}}) == ""
+
+
+def test_a_move_that_is_not_known_is_not_told() -> None:
+    stopped = [Search("law", 1, converged=False, moved=move) for move in (None, math.inf)]
+    card = {"convergence": {"availability": convergence_json(stopped)}}
+    assert not_converged_line(card) == "availability: law 2 of 2"
 
 
 def test_a_card_of_an_earlier_version_tells_nothing() -> None:
