@@ -58,7 +58,7 @@ def _taken_apart(value: object, at: str, arrays: dict[str, np.ndarray]) -> Any: 
         arrays[at] = value.astype("U") if value.dtype == object else value
         return {"array": at, "object": value.dtype == object}
     if dataclasses.is_dataclass(value):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
         parts = {n: _taken_apart(v, f"{at}.{n}", arrays) for n, v in fields.items()}
         return {"class": type(value).__name__, "fields": parts}
     if hasattr(value, "items"):

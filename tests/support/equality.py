@@ -10,7 +10,7 @@ import numpy as np
 
 def assert_same(given: Any, expected: object, where: str = "") -> None:
     if is_dataclass(expected):
-        for field in fields(expected):
+        for field in (field for field in fields(expected) if field.compare):
             name = f"{where}.{field.name}"
             assert_same(getattr(given, field.name), getattr(expected, field.name), name)
     elif isinstance(expected, dict):
