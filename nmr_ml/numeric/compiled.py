@@ -7,6 +7,10 @@ numba stamps the machine code of a function with the time of the function's own 
 see that another file changed, whose constants or inlined functions are in that code. So it is kept
 in a folder named by everything that it can be made of: the text of every file that holds kernels or
 is imported by one, numba's version and the processor.
+
+Nor does numba expect two processes that compile at once: each numbers the files of a function's
+signatures by an index that it reads, so that one could later get the machine code of the other. So
+the folder has a lock.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from functools import cache
+import sys
+from contextlib import contextmanager
+from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import llvmlite.binding
 import numba
@@ -25,7 +31,7 @@ from numba import njit
 from numba.core import config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _Function = TypeVar("_Function")
 
@@ -130,9 +136,48 @@ def _keeping(*, fastmath: bool | set[str] = False) -> _Compiler:
             function = compiler(function)
         finally:
             config.CACHE_DIR = others
+        if folder is not None:
+            _guard(function, folder / "lock")
         return function
 
     return compiled
+
+
+def _guard(dispatcher: Any, lock: Path) -> None:  # noqa: ANN401  numba's, which has no types
+    """Let one process at a time save machine code of `dispatcher`, and none load it meanwhile."""
+    kept_code = dispatcher._cache  # noqa: SLF001  numba has no public way to it
+    for name, shared in (("load_overload", True), ("save_overload", False)):
+        setattr(kept_code, name, _locking(getattr(kept_code, name), lock, shared=shared))
+
+
+def _locking(work: Callable[..., Any], lock: Path, *, shared: bool) -> Callable[..., Any]:
+    @wraps(work)
+    def locked(*arguments: Any) -> Any:  # noqa: ANN401  numba's own
+        with _locked(lock, shared=shared):
+            return work(*arguments)
+
+    return locked
+
+
+@contextmanager
+def _locked(lock: Path, *, shared: bool) -> Iterator[None]:
+    """Hold `lock`; where the system or the disk has no locks, go on without."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = None
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 #: For functions that only kernels call: compiled with each of them.

@@ -75,6 +75,53 @@ def test_a_constant_of_another_file_arrives(copy: Path) -> None:
     assert told(copy) == changed  # compiled afresh
 
 
+#: A kernel for several types of number; whatever is loaded for another one gives other bits.
+KERNEL = """
+from nmr_ml.numeric.compiled import kept
+
+@kept
+def third(x):
+    return x / 3 + x * x
+"""
+#: Saves slowly: an index is read, written some time later, and later still what it speaks of.
+SLOWLY = """
+import sys, time
+import numpy as np
+from numba.core.caching import IndexDataCacheFile as File
+index, code = File._save_index, File._save_data
+File._save_index = lambda self, overloads: (time.sleep(1.0), index(self, overloads))
+File._save_data = lambda self, name, data: (time.sleep(1.0), code(self, name, data))
+from shared_kernel import third
+third(getattr(np, sys.argv[1])(7))
+"""
+CHECK = """
+import numpy as np
+from shared_kernel import third
+for name in ("float64", "int64", "float32", "int32"):
+    print(float(third(getattr(np, name)(7))))
+assert not third.stats.cache_misses, third.stats  # all that was saved is found
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_compile_at_once_get_their_own_code(tmp_path: Path) -> None:
+    """Without the lock both take the first free number, and one loads what the other saved."""
+    (tmp_path / "shared_kernel.py").write_text(KERNEL)
+    environment = {
+        **os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "NUMBA_CACHE_DIR": str(tmp_path / "kept")
+    }  # fmt: skip
+    at_once = [
+        subprocess.Popen([sys.executable, "-c", SLOWLY, name], env=environment)
+        for name in ("float64", "int64", "float32", "int32")
+    ]
+    assert [process.wait(120) for process in at_once] == [0] * len(at_once)
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK], env=environment, capture_output=True, text=True, check=True
+    )
+    expected = [7 / 3 + 49, 7 / 3 + 49, 7 / 3 + 49, 7 / 3 + 49]
+    assert [float(line) for line in done.stdout.split()] == pytest.approx(expected, rel=1e-6)
+
+
 def test_sources_are_kernels_and_what_they_import() -> None:
     names = {file.relative_to(ROOT).as_posix() for file in kernel_sources(ROOT)}
     assert {
