@@ -157,7 +157,7 @@ def _show_trained(trained: Trained) -> None:
                 f"as configs/tests.yaml says; {name} uses the estimate."
             )
     if line := not_converged_line(trained.card):
-        console.say(f"Searches that ended at their limit of steps: {line}.")
+        console.say(f"Searches that ended at their limit of steps (the card names them): {line}.")
     show_learnt(trained.card["availability"])
     for name, reason in trained.skipped.items():
         console.say(f"Not learnt: {name} ({reason}).")

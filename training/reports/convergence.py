@@ -41,22 +41,22 @@ def not_converged(card: Mapping[str, Any]) -> dict[str, int]:
 
 
 def not_converged_line(card: Mapping[str, Any]) -> str:
-    """Return which searches ended at their limit in a line; empty if none did.
+    """Return how many searches of each part ended at their limit, in a line; empty if none did.
 
-    As in ``power: population 3 of 51 (last move 0.002)``, with semicolons between parts.
+    As in ``power 3 of 51, mostly population``.
     """
-    lines = []
-    for part, searches in _parts(card).items():
-        named = [_named(name, c) for name, c in searches.items() if c["not_converged"]]
-        if named:
-            lines.append(f"{part}: {', '.join(named)}")
-    return "; ".join(lines)
+    return "; ".join(
+        f"{part} {_told(searches)}"
+        for part, searches in _parts(card).items()
+        if any(counts["not_converged"] for counts in searches.values())
+    )
 
 
-def _named(name: str, counts: Mapping[str, Any]) -> str:
-    told = f"{name} {counts['not_converged']} of {counts['searches']}"
-    move = counts["last_move"]
-    return told if move is None else f"{told} (last move {move:.1g})"
+def _told(searches: Mapping[str, Mapping[str, Any]]) -> str:
+    limited = {name: counts["not_converged"] for name, counts in searches.items()}
+    total = sum(counts["searches"] for counts in searches.values())
+    most = max(limited, key=lambda name: limited[name])
+    return f"{sum(limited.values())} of {total}, mostly {most}"
 
 
 def _parts(card: Mapping[str, Any]) -> Mapping[str, Any]:
