@@ -196,6 +196,7 @@ TESTS = Table(
         _number("trials_n", 1, 100),
         Column("rested", "bool"),
         Column("device", "text"),
+        Column("method", "text"),
         _choice("time_precision", "minute", "day"),
         _time("known_at"),
     ),

@@ -29,7 +29,9 @@ READ_TABLES = (
 #: Columns that no number is computed from.
 _UNREAD = frozenset({"sport", "unit", "assay", "body_region"})
 #: Texts that are told apart, by table.
-_TOLD_APART = {"athletes": {"team"}, "sleep": {"device"}, "episodes": {"grade"}}
+_TOLD_APART = {
+    "athletes": {"team"}, "sleep": {"device"}, "tests": {"device", "method"}, "episodes": {"grade"}
+}  # fmt: skip
 
 
 def read_columns(table: str) -> tuple[Column, ...]:

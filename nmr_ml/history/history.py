@@ -68,6 +68,9 @@ class History:
         See `nmr_ml.history.sleep_regularity`.
     session_ids, event_ids : str arrays
         Ids of the rows of `sessions` and of `events` (injuries and systemic episodes).
+    test_devices : object array of str or None
+        Device and method of the rows of `tests`, folded: ``Jump Mat`` with flight time is
+        ``jumpmat flighttime``; None where neither is told.
     event_kinds, event_grades : object arrays of str
         Of the rows of `events`.
     test_names : tuple of str
@@ -89,6 +92,7 @@ class History:
     night_pairs: Rows
     labs: Rows
     tests: Rows
+    test_devices: Objects
     nutrition: Rows
     events: Rows
     event_ids: Objects
@@ -103,6 +107,7 @@ _NAMES = frozenset({"athlete_id", "team"})
 _TABLES_OF_ROWS = ("sessions", "sleep", "night_pairs", "labs", "tests", "nutrition", "events")
 _BESIDE_ROWS = {
     "sessions": ("session_ids",),
+    "tests": ("test_devices",),
     "events": ("event_ids", "event_kinds", "event_grades"),
 }
 EVENT_KINDS = TABLES["episodes"].column("kind").categories
@@ -137,6 +142,7 @@ def history_of_columns(
     events, event_ids, grades = _events(tables["episodes"], place)
     kinds = np.array([*EVENT_KINDS, None], object)
     nights = _sleep(tables["sleep"], place, timezone)
+    tests, devices = _tests(tables["tests"], place, timezone)
     return History(
         athlete_ids=ids,
         person={n: _floats(c[order]) for n, c in athletes.items() if n not in _NAMES},
@@ -146,7 +152,8 @@ def history_of_columns(
         sleep=nights,
         night_pairs=_night_pairs(nights, tables["sleep_epochs"], place),
         labs=_labs(tables["labs"], place, timezone),
-        tests=_tests(tables["tests"], place, timezone),
+        tests=tests,
+        test_devices=devices,
         nutrition=_nutrition(tables["nutrition"], place, timezone),
         events=events,
         event_ids=event_ids,
@@ -231,9 +238,22 @@ def _labs(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
     return _with(rows, local_day=_local(rows.at_s, timezone)[0])
 
 
-def _tests(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
-    rows, _ = _rows(c, place, "measured_at", ties=(c["test"],))
-    return _with(rows, local_day=_local(rows.at_s, timezone)[0])
+def _tests(c: Columns, place: Mapping[str, int], timezone: str) -> tuple[Rows, Objects]:
+    """Return the tests with their devices."""
+    texts = {"device", "method"}
+    names = [_folded(*both) for both in zip(c["device"], c["method"], strict=True)]
+    known = sorted({name for name in names if name is not None})
+    coded = {n: x for n, x in c.items() if n not in texts}
+    coded["device"] = _told_apart(np.array(names, object))
+    rows, _ = _rows(coded, place, "measured_at", ties=(c["test"],))
+    devices = np.array([*known, None], object)[_codes(rows.columns["device"])]
+    return _with(rows, local_day=_local(rows.at_s, timezone)[0]), devices
+
+
+def _folded(*names: object) -> str | None:
+    """Return the words of `names` in lower case, without what is no letter or digit."""
+    words = ["".join(filter(str.isalnum, n.casefold())) for n in names if isinstance(n, str)]
+    return " ".join(word for word in words if word) or None
 
 
 def _nutrition(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
