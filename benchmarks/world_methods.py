@@ -11,7 +11,13 @@ import pandas as pd
 
 from benchmarks.rivals.method import first_recovered, middles
 from nmr_ml.cohort.cohort import Cohort
+from nmr_ml.history.history import build_history
+from nmr_ml.labels.index_tests import index_tests
 from nmr_ml.levels import INTERVAL_LEVEL
+from nmr_ml.models.component.fit_roles import roles
+from nmr_ml.models.component.streams import family_of, streams_of
+from nmr_ml.models.impulse.fit import fit_impulse
+from nmr_ml.models.impulse.forecast import Asked, chances, forecast
 from nmr_ml.predictions.options import Options
 from nmr_ml.predictions.predict import predict
 from nmr_ml.recovery_tests import shipped_testspecs
@@ -22,6 +28,9 @@ from training.fitting.availability import absence_data, fit_availability
 from training.fitting.readings import fit_readings
 
 if TYPE_CHECKING:
+    from nmr_ml.history.history import History
+    from nmr_ml.models.impulse.model import ImpulseModel
+    from nmr_ml.models.impulse.stream import Stream
     from nmr_ml.numeric.arrays import Floats
     from training.data.dataset import ComponentData
 
@@ -86,5 +95,64 @@ def _said(asked: Cohort, component: str, labels: _Labels, delta: float) -> pd.Da
     )  # fmt: skip
 
 
+#: Hours at which an answer has chances and deficits.
+CHANCE_H, DEFICIT_H = np.array([24.0, 48.0, 72.0, 96.0]), np.array([24.0, 48.0, 72.0])
+
+
+def impulse(train: Cohort, deltas: Mapping[str, float]) -> Answer:
+    """Fit sessions as impulses, each component by itself but for coordination, and draw curves."""
+    specs = shipped_testspecs()
+    history = build_history(train, tuple(sorted(specs)))
+    chosen = index_tests(history, specs)
+    families = {c: family_of(history, specs, chosen[c]) for c in chosen if c in deltas}
+    streams = streams_of(history, specs, list(families.values()))
+    models: dict[str, ImpulseModel] = {}
+    for (name, family), stream in zip(families.items(), streams, strict=True):
+        alike = models.get("power") if name == "coordination" else None
+        models[name] = fit_impulse(
+            stream, roles(specs[family[0]].component, specs), [specs[f].delta for f in family],
+            [specs[f].scale == "pct" for f in family], alike,
+        )  # fmt: skip
+
+    def answer(asked: Cohort) -> pd.DataFrame:
+        history = build_history(asked, tuple(sorted(specs)))
+        streams = streams_of(history, specs, list(families.values()))
+        parts = [
+            _foretold(history, name, models[name], stream, deltas[name])
+            for name, stream in zip(families, streams, strict=True)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    return answer
+
+
+def _foretold(
+    history: History, component: str, model: ImpulseModel, stream: Stream, delta: float
+) -> pd.DataFrame:
+    sessions = stream.sessions
+    n = sessions.end_h.size
+    found = forecast(
+        model, stream, Asked(sessions.owner, np.arange(n), sessions.end_h), delta, DEFICIT_H
+    )
+    shares = np.array([0.5 * (1.0 - INTERVAL_LEVEL), 0.5, 0.5 * (1.0 + INTERVAL_LEVEL)])
+    lower, median, upper = np.quantile(found.recovery_h, shares, axis=1)
+    p = chances(found.recovery_h, np.tile(CHANCE_H, (n, 1)))
+    deficits = np.median(found.deficit, axis=2)
+    ended = pd.to_datetime(history.sessions.at_s, unit="s", utc=True)
+    earlier = np.searchsorted([1, 5], np.arange(n) - sessions.offsets[sessions.owner], "right")
+    return pd.DataFrame(
+        {
+            "athlete_id": np.array(history.athlete_ids, object)[sessions.owner],
+            "episode_id": history.session_ids, "component": component, "clock_start": ended,
+            "as_of": ended, "status": "ok", "reason": None, "lower_h": lower,
+            "recovery_h": median, "upper_h": upper, "interval_level": INTERVAL_LEVEL,
+            **{f"p_{h:.0f}h": p[:, i] for i, h in enumerate(CHANCE_H)},
+            **{f"deficit_{h:.0f}h": deficits[:, i] for i, h in enumerate(DEFICIT_H)},
+            "delta": delta,
+            "confidence": np.array(["first", "early", "later"], object)[earlier],
+        }
+    )  # fmt: skip
+
+
 #: By the name that the command line knows them by.
-METHODS: Mapping[str, Method] = {"today": today, "labels": label_medians}
+METHODS: Mapping[str, Method] = {"today": today, "impulse": impulse, "labels": label_medians}

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nmr_ml.models.impulse.decay import fast_left, slow_left, slow_rate
+from nmr_ml.models.impulse.draws import fixed_normals
 from nmr_ml.models.impulse.posterior import (
     LEAST_FELT,
+    MOST_FELT,
     Laid,
     Learnt,
     factorise,
@@ -106,7 +108,7 @@ def learnt(model: ImpulseModel) -> Learnt:
 
 
 def forecast(
-    model: ImpulseModel, stream: Stream, asked: Asked, delta: float, hours: Floats, normals: Floats
+    model: ImpulseModel, stream: Stream, asked: Asked, delta: float, hours: Floats
 ) -> Forecasts:
     """Return draws of the curves of episodes, as known at each `as_of`.
 
@@ -116,9 +118,8 @@ def forecast(
         The smallest deficit that counts, on the scale of the index test.
     hours : float64 array, shape (n_hours,), h after the clock start
         At which deficits are asked for.
-    normals : float64 array, shape (DRAWS_N, 2 (MOST_FELT + 1))
-        Standard normal numbers, the same for every episode.
     """
+    normals = fixed_normals(DRAWS_N, 2 * (MOST_FELT + 1))
     known_team = model.team_places(stream.team) >= 0
     least = -100.0 * np.log1p(-delta / 100.0) if model.in_pct else delta
     recovery_h, left = _forecast(

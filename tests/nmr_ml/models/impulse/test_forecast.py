@@ -7,7 +7,6 @@ import pytest
 
 from nmr_ml.models.impulse.fit import fit_impulse
 from nmr_ml.models.impulse.forecast import (
-    DRAWS_N,
     FALLING_H,
     LAST_H,
     Asked,
@@ -17,7 +16,6 @@ from nmr_ml.models.impulse.forecast import (
     last_above,
     left_at,
 )
-from nmr_ml.models.impulse.posterior import MOST_FELT
 from tests.support.impulse_streams import (
     FAST,
     FAST_H,
@@ -32,14 +30,8 @@ from tests.support.impulse_streams import (
 
 if TYPE_CHECKING:
     from nmr_ml.models.impulse.model import ImpulseModel
-    from nmr_ml.numeric.arrays import Floats
 
 HOURS = np.array([0.0, 24.0, 48.0])
-
-
-@pytest.fixture(scope="module")
-def normals() -> Floats:
-    return np.random.default_rng(0).normal(size=(DRAWS_N, 2 * (MOST_FELT + 1)))
 
 
 @pytest.fixture(scope="module")
@@ -81,26 +73,22 @@ def test_a_deficit_that_never_counts_takes_no_time_and_an_endless_one_has_no_end
     assert last_above(_curve(2.0, -9.0, 40.0, 1.0), FAST_H, 2.6) == 0.0, "potentiation"
 
 
-def test_an_episode_is_answered_alone_as_among_all(
-    drawn: Drawn, model: ImpulseModel, normals: Floats
-) -> None:
+def test_an_episode_is_answered_alone_as_among_all(drawn: Drawn, model: ImpulseModel) -> None:
     sessions = drawn.stream.sessions
     every = Asked(sessions.owner, np.arange(sessions.end_h.size), sessions.end_h)
-    found = forecast(model, drawn.stream, every, 2.6, HOURS, normals)
+    found = forecast(model, drawn.stream, every, 2.6, HOURS)
     for q in (0, 7, 55):
         alone = Asked(*(column[q : q + 1] for column in every))
-        again = forecast(model, drawn.stream, alone, 2.6, HOURS, normals)
+        again = forecast(model, drawn.stream, alone, 2.6, HOURS)
         np.testing.assert_array_equal(again.recovery_h[0], found.recovery_h[q])
         np.testing.assert_array_equal(again.deficit[0], found.deficit[q])
 
 
-def test_a_larger_deficit_that_counts_is_gone_sooner(
-    drawn: Drawn, model: ImpulseModel, normals: Floats
-) -> None:
+def test_a_larger_deficit_that_counts_is_gone_sooner(drawn: Drawn, model: ImpulseModel) -> None:
     sessions = drawn.stream.sessions
     asked = Asked(sessions.owner[:50], np.arange(50), sessions.end_h[:50])
-    small = forecast(model, drawn.stream, asked, 1.5, HOURS, normals).recovery_h
-    large = forecast(model, drawn.stream, asked, 4.0, HOURS, normals).recovery_h
+    small = forecast(model, drawn.stream, asked, 1.5, HOURS).recovery_h
+    large = forecast(model, drawn.stream, asked, 4.0, HOURS).recovery_h
     assert (large <= small + 1.0).all()
 
 
@@ -115,13 +103,13 @@ def test_chances_rise_from_the_share_that_never_counted() -> None:
 
 @pytest.mark.statistical
 def test_new_athletes_are_foretold_and_intervals_hold_what_they_say(
-    drawn: Drawn, model: ImpulseModel, normals: Floats
+    drawn: Drawn, model: ImpulseModel
 ) -> None:
     """Truth by the equations the tests were drawn with, without the athlete's tests after it."""
     sessions = drawn.stream.sessions
     own = np.flatnonzero(np.arange(sessions.end_h.size) % (sessions.offsets[1]) >= 5)
     asked = Asked(sessions.owner[own], own, sessions.end_h[own])
-    found = forecast(model, drawn.stream, asked, 2.6, HOURS, normals).recovery_h
+    found = forecast(model, drawn.stream, asked, 2.6, HOURS).recovery_h
     truth = np.array([_truth(drawn, int(a), int(s)) for a, s in zip(*asked[:2], strict=True)])
     lower, median, upper = np.quantile(found, [0.1, 0.5, 0.9], axis=1)
     held = ((lower <= truth + 0.5) & (truth <= upper + 0.5)).mean()
