@@ -27,9 +27,11 @@ READ_TABLES = (
     "athletes", "sessions", "sleep", "sleep_epochs", "labs", "tests", "nutrition", "episodes"
 )  # fmt: skip
 #: Columns that no number is computed from.
-_UNREAD = frozenset({"sport", "unit", "assay", "body_region"})
+_UNREAD = frozenset({"sport", "unit", "assay"})
 #: Texts that are told apart, by table.
-_TOLD_APART = {"athletes": {"team"}, "sleep": {"device"}, "episodes": {"grade"}}
+_TOLD_APART = {
+    "athletes": {"team"}, "sleep": {"device"}, "episodes": {"grade", "body_region", "diagnosis"}
+}  # fmt: skip
 
 
 def read_columns(table: str) -> tuple[Column, ...]:
