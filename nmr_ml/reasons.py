@@ -101,11 +101,13 @@ class Notice(StrEnum):
 
     UNKNOWN_COLUMN = "unknown_column"
     UNKNOWN_TABLE = "unknown_table"
+    UNKNOWN_WORDS = "unknown_words"
     MINOR_ENDOCRINE_IGNORED = "minor_endocrine_ignored"
     RATINGS_ONLY = "ratings_only"
     EXTRAPOLATED = "extrapolated"
     COLD_START = "cold_start"
     TOO_FEW_EPISODES = "too_few_episodes"
+    MEDIAN_OF_KIND = "median_of_kind"
     NOT_CALIBRATED = "not_calibrated"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     NOT_MEDICAL = "not_medical"

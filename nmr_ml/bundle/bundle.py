@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nmr_ml.recovery_tests import Component
 
 
-FORMAT = 5
+FORMAT = 6
 MODEL_NAME = "nmr"
 MANIFEST = "manifest.json"
 TREES_OF_ABSENCES = "availability.lgb.txt"

@@ -13,6 +13,7 @@ import pandas as pd
 from nmr_ml.cohort.canonical import Checked, Setting, canonical_table, empty_table
 from nmr_ml.cohort.cohort import Cohort, TableCount, Warned
 from nmr_ml.cohort.folder import empty, find_tables, line_numbers, read_description, read_rows
+from nmr_ml.cohort.injury_words import unrecognised
 from nmr_ml.cohort.quarantine import quarantined_rows, write_quarantine
 from nmr_ml.cohort.row_rules import rejected
 from nmr_ml.cohort.tables import TABLES, TRUTH
@@ -186,15 +187,17 @@ def canonical_cohort(
             f"The tables are {', '.join(TABLES)}.",
         )
     checked = _checked(raw, Setting(zone(timezone), now, None))
+    tables = {
+        table: checked[table].frame if table in checked else empty_table(TABLES[table])
+        for table in TABLES
+    }
+    warnings = [warned for table, frame in raw.items() for warned in _unknown_columns(table, frame)]
     cohort = Cohort(
         name,
         timezone,
-        {
-            table: checked[table].frame if table in checked else empty_table(TABLES[table])
-            for table in TABLES
-        },
+        tables,
         {table: _count(rows) for table, rows in checked.items()},
-        tuple(warned for table, frame in raw.items() for warned in _unknown_columns(table, frame)),
+        (*warnings, *unrecognised({str(n): c for n, c in tables["episodes"].items()}, "episodes")),
     )
     return cohort, {table: rows.rejected for table, rows in checked.items()}
 

@@ -226,7 +226,8 @@ EPISODES = Table(
         _choice("kind", "injury", "systemic", required=True),
         _time("onset_at", required=True),
         _time("resolved_at"),
-        Column("body_region", "text"),
+        Column("body_region", "text"),  # free text, as the next: `nmr_ml.cohort.injury_words`
+        Column("diagnosis", "text"),
         Column("grade", "text"),
         _time("known_at"),
     ),

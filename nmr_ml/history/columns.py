@@ -27,10 +27,11 @@ READ_TABLES = (
     "athletes", "sessions", "sleep", "sleep_epochs", "labs", "tests", "nutrition", "episodes"
 )  # fmt: skip
 #: Columns that no number is computed from.
-_UNREAD = frozenset({"sport", "unit", "assay", "body_region"})
+_UNREAD = frozenset({"sport", "unit", "assay"})
 #: Texts that are told apart, by table.
 _TOLD_APART = {
-    "athletes": {"team"}, "sleep": {"device"}, "tests": {"device", "method"}, "episodes": {"grade"}
+    "athletes": {"team"}, "sleep": {"device"}, "tests": {"device", "method"},
+    "episodes": {"grade", "body_region", "diagnosis"},
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmr_ml.cohort.injury_words import DIAGNOSES, REGIONS, diagnosis_of, region_of
 from nmr_ml.cohort.tables import TABLES
 from nmr_ml.history.columns import cohort_columns
 from nmr_ml.history.local_time import NEVER_S, _local, midnights
@@ -15,7 +16,7 @@ from nmr_ml.numeric.compiled import inner, kept
 from nmr_ml.numeric.memo import Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.history.columns import Columns
@@ -71,8 +72,8 @@ class History:
     test_devices : object array of str or None
         Device and method of the rows of `tests`, folded: ``Jump Mat`` with flight time is
         ``jumpmat flighttime``; None where neither is told.
-    event_kinds, event_grades : object arrays of str
-        Of the rows of `events`.
+    event_kinds, event_grades, event_regions, event_diagnoses : object arrays of str
+        Of the rows of `events`; region and diagnosis by `nmr_ml.cohort.injury_words`.
     test_names : tuple of str
         The tests the codes in ``tests.columns["test"]`` stand for.
     person : mapping of str to float64 array, shape (n_athletes,)
@@ -98,6 +99,8 @@ class History:
     event_ids: Objects
     event_kinds: Objects
     event_grades: Objects
+    event_regions: Objects
+    event_diagnoses: Objects
     test_names: tuple[str, ...]
     timezone: str
     laid_out: Memo[Any] = field(default_factory=Memo, init=False, repr=False, compare=False)
@@ -108,7 +111,13 @@ _TABLES_OF_ROWS = ("sessions", "sleep", "night_pairs", "labs", "tests", "nutriti
 _BESIDE_ROWS = {
     "sessions": ("session_ids",),
     "tests": ("test_devices",),
-    "events": ("event_ids", "event_kinds", "event_grades"),
+    "events": (
+        "event_ids",
+        "event_kinds",
+        "event_grades",
+        "event_regions",
+        "event_diagnoses",
+    ),
 }
 EVENT_KINDS = TABLES["episodes"].column("kind").categories
 _DAY_PRECISION = float(TABLES["sessions"].column("time_precision").categories.index("day"))
@@ -159,6 +168,8 @@ def history_of_columns(
         event_ids=event_ids,
         event_kinds=kinds[_codes(events.columns["kind"])],
         event_grades=grades,
+        event_regions=np.array(REGIONS, object)[_codes(events.columns["body_region"])],
+        event_diagnoses=np.array(DIAGNOSES, object)[_codes(events.columns["diagnosis"])],
         test_names=tuple(test_names),
         timezone=timezone,
     )
@@ -265,7 +276,12 @@ def _nutrition(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
 
 def _events(c: Columns, place: Mapping[str, int]) -> tuple[Rows, Objects, Objects]:
     """Return the events with their ids and grades; a grade is None where there is none."""
-    coded = {**c, "grade": _told_apart(c["grade"])}
+    coded = {
+        **c,
+        "grade": _told_apart(c["grade"]),
+        "body_region": _folded(c["body_region"], region_of, REGIONS),
+        "diagnosis": _folded(c["diagnosis"], diagnosis_of, DIAGNOSES),
+    }
     rows, ids = _rows(coded, place, "onset_at", id_column="episode_id")
     names = np.array([*sorted({g for g in c["grade"] if isinstance(g, str)}), None], object)
     return rows, ids, names[_codes(rows.columns["grade"])]
@@ -337,6 +353,13 @@ def _told_apart(names: Objects | Floats) -> Floats:
         return _floats(names)
     rank = {name: i for i, name in enumerate(sorted({n for n in names if n is not None}))}
     return np.array([rank.get(name, np.nan) for name in names], np.float64)
+
+
+def _folded(
+    texts: Objects | Floats, name_of: Callable[[str | None], str], names: Sequence[str]
+) -> Floats:
+    """Return the position in `names` of what each text is folded to."""
+    return np.array([names.index(name_of(text)) for text in _texts(texts)], np.float64)
 
 
 def _codes(column: Floats) -> Ints:

@@ -10,7 +10,6 @@ import numpy as np
 from nmr_ml.cohort.cohort import Warned
 from nmr_ml.levels import LEVELS
 from nmr_ml.models.availability.absences import absence_inputs, absences_of, athlete_runs
-from nmr_ml.models.availability.law import label
 from nmr_ml.models.availability.model import expect, ratios
 from nmr_ml.numeric.arrays import RowWise
 from nmr_ml.reasons import Notice
@@ -94,20 +93,27 @@ def fill_absences(
     chances = (lasted[:, None] <= hours).astype(np.float64)
     _write(columns, ended, absences, recovery, np.ones(lasted.size), chances, p_names)
     X, parts = _from_features(model, history, specs, contract)
-    expected = expect(
-        model.law, absences, still_open.event, still_open.as_of_s, _offset(model, X, len(absences))
-    )
-    at_h = np.tile(hours, (still_open.rows.size, 1))
-    chances, recovery = expected.probability(at_h), expected.quantiles(LEVELS)
-    not_over = np.zeros(still_open.rows.size)
-    _write(columns, still_open, absences, recovery, not_over, chances, p_names)
-    _write_doubts(columns, still_open, absences, model, model.law)
-    if drivers and model.trees is not None:
-        for k, (row, event) in enumerate(zip(still_open.rows, still_open.event, strict=True)):
-            columns["drivers"][row] = [
-                _driver(model.trees.columns[i], X[event, i], ratio, contract)
-                for i, ratio in ratios(expected.take(k), parts[event])
-            ]
+    offset = _offset(model, X, len(absences))
+    by_median = np.array([model.by_median(kind) for kind in absences.kind], np.bool_)
+    not_offset = np.zeros(len(absences))
+    for law, own, moved in (
+        (model.law, ~by_median, offset),
+        (model.medians, by_median, not_offset),
+    ):
+        some = still_open.take(own[still_open.event])
+        if law is None or not some.rows.size:
+            continue
+        expected = expect(law, absences, some.event, some.as_of_s, moved)
+        chances = expected.probability(np.tile(hours, (some.rows.size, 1)))
+        none = np.zeros(some.rows.size)
+        _write(columns, some, absences, expected.quantiles(LEVELS), none, chances, p_names)
+        _write_doubts(columns, some, absences, model, law)
+        if drivers and law is model.law and model.trees is not None:
+            for k, (row, event) in enumerate(zip(some.rows, some.event, strict=True)):
+                columns["drivers"][row] = [
+                    _driver(model.trees.columns[i], X[event, i], ratio, contract)
+                    for i, ratio in ratios(expected.take(k), parts[event])
+                ]
 
 
 def _from_features(
@@ -154,13 +160,12 @@ def _write_doubts(
     columns: dict[str, Any], asked: AskedAbsences, absences: Absences, model: AvailabilityModel,
     law: DurationLaw,
 ) -> None:  # fmt: skip
-    """Mark episodes of a grade that was never seen, and medians beyond what was ever followed."""
-    kind, grade = absences.kind[asked.event], absences.grade[asked.event]
-    longest = np.array([model.counted[k].longest_h for k in kind], np.float64)
+    """Mark episodes unlike those of training, and medians beyond what was ever followed."""
+    kinds = absences.kind[asked.event]
+    longest = np.array([model.counted[kind].longest_h for kind in kinds], np.float64)
     columns["extrapolated"][asked.rows] = columns["recovery_h"][asked.rows] > longest
     columns["out_of_distribution"][asked.rows] = [
-        g is not None and k in law.grades and label(g) not in law.grades[k]
-        for k, g in zip(kind, grade, strict=True)
+        law.is_strange(*cell) for cell in zip(*absences.take(asked.event).labels, strict=True)
     ]
 
 
@@ -171,6 +176,19 @@ def _driver(name: str, value: float, ratio: float, contract: FeatureContract) ->
         "value": None if np.isnan(value) else float(value),
         "ratio": ratio,
     }
+
+
+def of_medians(model: AvailabilityModel, kinds: Iterable[str]) -> tuple[Warned, ...]:
+    """Return a warning for each of `kinds` that is answered with its median."""
+    return tuple(
+        Warned(
+            Notice.MEDIAN_OF_KIND.value,
+            f"Hours for {kind} episodes are those of the median {kind} episode: what is on record "
+            "of an episode and its athlete foretold held-out athletes no better.",
+        )
+        for kind in sorted(kinds)
+        if model.by_median(kind)
+    )
 
 
 def too_few(model: AvailabilityModel, kinds: Iterable[str]) -> tuple[Warned, ...]:

@@ -22,7 +22,13 @@ from nmr_ml.models.component.model import answers_of, clearance_hours, drivers, 
 from nmr_ml.models.curve.read_off import CURVE_H, read_off
 from nmr_ml.numeric.arrays import owners
 from nmr_ml.predictions.abstentions import abstentions
-from nmr_ml.predictions.availability import AskedAbsences, ends_known, fill_absences, too_few
+from nmr_ml.predictions.availability import (
+    AskedAbsences,
+    ends_known,
+    fill_absences,
+    of_medians,
+    too_few,
+)
 from nmr_ml.predictions.columns import (
     CLEARANCE,
     COLUMNS,
@@ -135,8 +141,11 @@ def predict_history(bundle: Bundle, history: History, options: Options) -> Predi
     unchecked = bool((~columns["calibrated"] & (frame["status"] == "ok")).any())
     hidden = bool((may_be_minor(history, queries) & _labs_known(history, queries)).any())
     unknown = frame.loc[frame["reason"] == Abstain.TOO_LITTLE_DATA.value, "kind"]
-    warnings = warnings_of(frame, hidden=hidden, unchecked=unchecked) + too_few(
-        bundle.availability, set(unknown)
+    told = frame.loc[(frame["status"] == "ok") & (frame["p_now"] < 1.0), "kind"]
+    warnings = (
+        *warnings_of(frame, hidden=hidden, unchecked=unchecked),
+        *too_few(bundle.availability, set(unknown)),
+        *of_medians(bundle.availability, set(told)),
     )
     return Predictions(frame, list(curves), warnings, superseded)
 

@@ -28,6 +28,7 @@ class Absence:
     onset_h: float
     resolved_h: float
     body_region: str | None
+    diagnosis: str | None
     grade: str
 
 
@@ -64,7 +65,8 @@ def _injury(onset: float, rng: np.random.Generator, config: SimulatorConfig) -> 
     grade = grades[int(np.searchsorted(np.cumsum(list(spec.grade_share.values())), rng.random()))]
     hours = 24.0 * _duration(spec.grade_days[grade], rng)
     region = spec.regions[int(rng.integers(len(spec.regions)))]
-    return Absence("injury", onset, _to_minute(onset + hours), region, grade)
+    diagnosis = spec.diagnoses.get(region)
+    return Absence("injury", onset, _to_minute(onset + hours), region, diagnosis, grade)
 
 
 def _systemic(days: int, rng: np.random.Generator, config: SimulatorConfig) -> list[Absence]:
@@ -81,7 +83,7 @@ def _systemic(days: int, rng: np.random.Generator, config: SimulatorConfig) -> l
             day = int(rng.integers(first, max(days, first + 1)))
             onset = _to_minute(24.0 * day + 7.0 + 2.0 * rng.random())
             resolved = _to_minute(onset + 24.0 * _duration(length, rng))
-            found.append(Absence("systemic", onset, resolved, None, grade))
+            found.append(Absence("systemic", onset, resolved, None, None, grade))
     return found
 
 

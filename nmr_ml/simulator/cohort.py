@@ -181,6 +181,7 @@ def _episodes(life: Life) -> Columns:
         "onset_at": np.array([a.onset_h for a in found], dtype=np.float64),
         "resolved_at": np.where(resolved <= 24.0 * life.world.span, resolved, np.nan),
         "body_region": np.array([a.body_region or "" for a in found], dtype=str),
+        "diagnosis": np.array([a.diagnosis or "" for a in found], dtype=str),
         "grade": np.array([a.grade for a in found], dtype=str),
     }
 

@@ -318,6 +318,7 @@ class Availability(_Section):
     grade_share: dict[str, Share]
     grade_days: dict[str, Pair]
     regions: tuple[str, ...]
+    diagnoses: dict[str, str]
     illness_per_year: NotNegative
     illness_days: Pair
     overreaching_per_year: NotNegative

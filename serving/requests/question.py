@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from nmr_ml.cohort.cohort import Warned
+from nmr_ml.cohort.injury_words import unrecognised
 from nmr_ml.cohort.reader import canonical_cohort
 from nmr_ml.cohort.tables import TABLES, Table
 from nmr_ml.cohort.timestamps import zone
@@ -155,6 +156,7 @@ def parse(body: object) -> Question:
     )
     late = 0 if as_of is None else int((known_s > np.floor(as_of.timestamp())).sum())
     warnings = [_ignored(late)] if late else []
+    warnings += unrecognised(tables["episodes"], "/episodes")
     if request.timezone is None:
         warnings.append(Warned(Notice.TIMEZONE_ASSUMED, _ASSUMED, "/timezone"))
     return Question(tables, timezone, options, tuple(warnings))

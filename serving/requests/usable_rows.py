@@ -206,9 +206,6 @@ def _check_nutrition(table: _RequestTable, _sex: str, _tests: tuple[str, ...]) -
 def _check_episodes(table: _RequestTable, _sex: str, _tests: tuple[str, ...]) -> None:
     _check_ids(table, "episode_id")
     _given(table.columns["kind"])
-    grade = table.columns["grade"]
-    if grade.dtype == object:
-        _need(all(name is None or _is_plain(name) for name in grade))
     _need(not (table.moments_us("resolved_at") < table.moments_us("onset_at")).any())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,8 +46,43 @@ def drawn_absences(
     last = onset + int(followed_d * DAY_S)
     names = np.array([f"squad/{a:03d}" for a in owner], object)
     ids = np.array([f"{name}-{i}" for i, name in enumerate(names)], object)
-    grade = np.full(n, None, object)
-    return Absences(names, ids, kind, grade, onset, onset.copy(), resolved, last), true_h
+    grade, unknown = np.full(n, None, object), np.full(n, "unknown", object)
+    return Absences(
+        names, ids, kind, grade, unknown, unknown, onset, onset.copy(), resolved, last
+    ), true_h
+
+
+REGIONS = ("thigh", "knee", "ankle", "lower_leg", "hip_groin", "foot", "shoulder", "trunk_back")
+DIAGNOSES = ("muscle", "tendon", "ligament_joint_sprain", "bone_fracture", "contusion")
+
+
+def drawn_with_words(
+    athletes: int, each: int, seed: int, *, sd: float, **more: Any
+) -> tuple[Absences, Floats]:
+    """Return injuries whose region, diagnosis and pair of both move log hours by this SD each.
+
+    The shifts are drawn by `seed` too, so worlds of two seeds are two worlds; common regions are
+    those that stand first.
+    """
+    rng, n = np.random.default_rng([seed, 1]), athletes * each
+    of_region = rng.choice(len(REGIONS), n, p=_shares(len(REGIONS)))
+    of_diagnosis = rng.choice(len(DIAGNOSES), n, p=_shares(len(DIAGNOSES)))
+    shift = rng.normal(0, sd, len(REGIONS))[of_region]
+    shift = shift + rng.normal(0, sd, len(DIAGNOSES))[of_diagnosis]
+    shift += rng.normal(0, sd, (len(REGIONS), len(DIAGNOSES)))[of_region, of_diagnosis]
+    absences, true_h = drawn_absences(
+        athletes, each, seed, shift=shift, median_d={"injury": 16.0}, **more
+    )
+    words = {
+        "region": np.array(REGIONS, object)[of_region],
+        "diagnosis": np.array(DIAGNOSES, object)[of_diagnosis],
+    }
+    return replace(absences, **words), true_h
+
+
+def _shares(n: int) -> Floats:
+    weight = 1.0 / np.arange(1, n + 1)
+    return np.asarray(weight / weight.sum())
 
 
 def law(family: str = "lognormal", *, athlete_sd: float = 0.3, **more: Any) -> DurationLaw:
@@ -66,7 +102,8 @@ def learnt(of: DurationLaw, *kinds: str, **more: Any) -> AvailabilityModel:
     """Return a model that has learnt `kinds`, all by default."""
     enough, few = Counted(50, 40, 20, 2000.0), Counted(12, 7, 5, 400.0)
     counted = {kind: enough if kind in (kinds or MEDIAN_D) else few for kind in MEDIAN_D}
-    return AvailabilityModel(of, more.pop("trees", None), counted, 20, 10)
+    medians, trees = more.get("medians"), more.get("trees")
+    return AvailabilityModel(of, medians, trees, counted, 20, 10)
 
 
 def bundle_of(model: AvailabilityModel, **card: Any) -> Bundle:

@@ -286,6 +286,12 @@ def _food(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, A
     ]  # fmt: skip
 
 
+#: What is written of an episode; words draw no random number, so that cohorts stay as they were.
+_WORDS: tuple[dict[str, str], ...] = (
+    {"body_region": "left_knee", "diagnosis": "ACL tear"}, {}, {"diagnosis": "flu"}
+)  # fmt: skip
+
+
 def _episodes(rng: np.random.Generator, athlete: str, days: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for n in range(rng.integers(0, 4)):
@@ -295,5 +301,6 @@ def _episodes(rng: np.random.Generator, athlete: str, days: int) -> list[dict[st
             "episode_id": f"{athlete}-e{n}", "athlete_id": athlete,
             "kind": rng.choice(["injury", "systemic"]), "onset_at": onset,
             "resolved_at": _one_of(rng, [resolved, None]), "known_at": _late(rng, onset, 0.3, 5),
+            **_WORDS[n % len(_WORDS)],
         })  # fmt: skip
     return rows

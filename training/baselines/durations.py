@@ -12,12 +12,13 @@ from scipy.special import ndtri
 from nmr_ml.levels import LEVELS
 from nmr_ml.models.availability.absences import bounds_ln
 from nmr_ml.models.availability.interval_likelihood import NORMAL, interval_terms, rough_median
+from nmr_ml.models.availability.law import DurationLaw
 from nmr_ml.numeric.convergence import tell
 from training.baselines.curves import OVERALL
 from training.scoring.absence_scores import Forecast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nmr_ml.models.availability.absences import Absences
     from nmr_ml.numeric.arrays import Floats
@@ -51,6 +52,18 @@ class DurationBaselines:
         """Read what `as_json` returned."""
         by_kind = {kind: tuple(pair) for kind, pair in content["by_kind"].items()}
         return cls(tuple(content["overall"]), by_kind)
+
+    def law_of(self, kinds: Sequence[str]) -> DurationLaw | None:
+        """Return the median by kind as a law of `kinds`; None for none."""
+        found = {kind: self.by_kind.get(kind, self.overall) for kind in kinds}
+        return None if not found else DurationLaw(
+            family="lognormal",
+            location={kind: mean for kind, (mean, _) in found.items()},
+            location_se=dict.fromkeys(found, 0.0),
+            scale={kind: sd for kind, (_, sd) in found.items()},
+            grades={},
+            athlete_sd=0.0,
+        )  # fmt: skip
 
     def forecasts(self, absences: Absences) -> dict[str, Forecast]:
         """Return what each baseline foretells of the episodes at their onset."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from nmr_ml.models.availability.model import expect
 from nmr_ml.recovery_tests import AVAILABILITY
-from training.baselines.durations import DurationBaselines
+from training.baselines.durations import BY_KIND, DurationBaselines
 from training.fitting.availability import absence_data, forecast_at_onset, informative
 from training.scoring.absence_scores import score_absences
 from training.scoring.bootstrap import MODEL
@@ -16,12 +16,10 @@ from training.scoring.scores import time_scores
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
     from nmr_ml.bundle.bundle import Bundle
     from nmr_ml.cohort.cohort import Cohort
     from nmr_ml.models.availability.absences import Absences
-    from nmr_ml.models.availability.law import DurationLaw
     from nmr_ml.numeric.arrays import Floats
 
 
@@ -50,19 +48,22 @@ def evaluate_absences(
     if model.trees is not None:
         offset = np.asarray(model.trees.booster.predict(data.X, raw_score=True), np.float64)
     baselines = DurationBaselines.from_json(bundle.card[AVAILABILITY]["baselines"])
-    forecasts = {MODEL: forecast_at_onset(model.law, absences, offset)}
-    forecasts |= baselines.forecasts(absences)
+    medians = np.array([model.by_median(kind) for kind in absences.kind], np.bool_)
+    forecasts = baselines.forecasts(absences)
+    of_law = forecast_at_onset(model.law, absences, offset)
+    forecasts = {MODEL: of_law.where(~medians, forecasts[BY_KIND]), **forecasts}
     scores = score_absences(absences, forecasts, scored, bootstrap=bootstrap, seed=0)
     true_h = _true_hours(absences, truth)
     told = learnt & np.isfinite(true_h)
     if told.any():
-        rows = np.flatnonzero(told)
+        found = baselines.quantiles(absences, levels)
+        answered = found[BY_KIND].copy()
+        rows = np.flatnonzero(told & ~medians)
+        expected = expect(model.law, absences, rows, absences.onset_s[rows], offset)
+        answered[rows] = expected.quantiles(levels)
         scores["truth"] = {
-            MODEL: _against(model.law, absences, rows, offset, levels, true_h),
-            **{
-                name: _scores(quantiles[rows], levels, true_h[rows])
-                for name, quantiles in baselines.quantiles(absences, levels).items()
-            },
+            name: _scores(quantiles[told], levels, true_h[told])
+            for name, quantiles in {MODEL: answered, **found}.items()
         }
     return scores
 
@@ -70,14 +71,6 @@ def evaluate_absences(
 def _true_hours(absences: Absences, truth: pd.DataFrame) -> Floats:
     told = truth[truth["component"] == AVAILABILITY].set_index("episode_id")["recovery_h"]
     return told.reindex(absences.episode_id).to_numpy(np.float64)
-
-
-def _against(
-    law: DurationLaw, absences: Absences, rows: NDArray[np.intp], offset: Floats, levels: Floats,
-    true_h: Floats,
-) -> dict[str, float]:  # fmt: skip
-    expected = expect(law, absences, rows, absences.onset_s[rows], offset)
-    return _scores(expected.quantiles(levels), levels, true_h[rows])
 
 
 def _scores(quantiles: Floats, levels: Floats, true_h: Floats) -> dict[str, float]:

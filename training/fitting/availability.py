@@ -1,8 +1,8 @@
-"""Fit the availability model: a law of the lengths of episodes, trees only where they help."""
+"""Fit the availability model: a law of the lengths of episodes, and trees, only where they help."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from nmr_ml.history.history import build_history
 from nmr_ml.levels import LEVELS
 from nmr_ml.models.availability.absences import Absences, absence_inputs, absences_of, bounds_ln
 from nmr_ml.models.availability.fit import fit_law, grow_trees
-from nmr_ml.models.availability.law import FAMILIES, DurationLaw
+from nmr_ml.models.availability.law import FAMILIES
 from nmr_ml.models.availability.model import (
     KINDS,
     TREE_COLUMNS,
@@ -23,20 +23,23 @@ from nmr_ml.models.availability.model import (
 )
 from nmr_ml.numeric.convergence import gathering
 from nmr_ml.numeric.folds import athlete_folds
-from training.baselines.durations import DurationBaselines, fit_duration_baselines
+from training.baselines.durations import BY_KIND, DurationBaselines, fit_duration_baselines
 from training.scoring.absence_scores import Forecast, score_absences
-from training.scoring.bootstrap import MODEL, compare
+from training.scoring.bootstrap import MODEL, Estimate, compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.models.availability.law import DurationLaw
     from nmr_ml.numeric.arrays import Bools, Floats, Ints
     from nmr_ml.numeric.convergence import Search
     from nmr_ml.recovery_tests import TestSpec
     from training.config import TrainConfig
 
 
+#: What the law is called beside the model, which answers with the median where that is as good.
+LAW = "law"
 #: Pairs tried for the number of trees; few and small, because episodes are few.
 TREES_TRIED = (10, 20, 40, 80)
 
@@ -59,8 +62,12 @@ class FittedAvailability:
     baselines : DurationBaselines or None
         Refitted on every episode; None where no kind is learnt.
     held_out : mapping or None
-        Scores as `training.scoring.absence_scores.score_absences` gives them. The law's family,
-        whether it has grades and the number of trees (three choices) were made on all athletes.
+        Scores as `training.scoring.absence_scores.score_absences` gives them, of what the model
+        answers and of the law alone. The law's family, whether it has grades, the number of trees
+        and the kinds that it answers for (four choices) were made on all athletes.
+    gain : mapping of kind to Estimate
+        Held-out minus log P by the law minus that by the median of the kind, which answers where
+        this is not below 0 beyond noise.
     searches : sequence of Search
         How every search of the fit, and of the baselines, ended.
     """
@@ -68,6 +75,7 @@ class FittedAvailability:
     model: AvailabilityModel
     baselines: DurationBaselines | None
     held_out: Mapping[str, Any] | None
+    gain: Mapping[str, Estimate] = field(default_factory=dict)
     searches: Sequence[Search] = ()
 
 
@@ -95,21 +103,45 @@ def _fit_availability(parts: Sequence[AbsenceData], config: TrainConfig) -> Fitt
         k for k, c in counted.items() if c.resolved_n >= needed[0] and c.athletes_n >= needed[1]
     ]
     if not enough:
-        return FittedAvailability(AvailabilityModel(None, None, counted, *needed), None, None)
+        return FittedAvailability(AvailabilityModel(None, None, None, counted, *needed), None, None)
     fold = athlete_folds(absences.athlete, config.folds, config.seed)
     scored = np.isin(absences.kind, enough) & informative(absences)
-    choice = _choose_law(absences, fold, scored)
-    law = _fit(absences, *choice)
-    forecast = _held_out_law(absences, fold, *choice)
+    family, graded = _choose_law(absences, fold, scored)
+    law = fit_law(absences, family=family, graded=graded)
+    forecast = _held_out_law(absences, fold, family=family, graded=graded)
     trees = None
     if np.sum(absences.resolved & scored) >= config.least_resolved_for_trees:
         law, trees, forecast = _with_trees(absences, X, fold, scored, law, forecast, config)
-    forecasts = {MODEL: forecast, **_held_out_baselines(absences, fold)}
+    forecasts = {LAW: forecast, **_held_out_baselines(absences, fold)}
+    gain = _gains(absences, forecasts, scored, config)
+    # Beyond noise: one that is no better is better by chance in every second training.
+    losing = [kind for kind, found in gain.items() if not found.upper < 0]
+    answered = forecast.where(~np.isin(absences.kind, losing), forecasts[BY_KIND])
+    baselines = fit_duration_baselines(absences)
     return FittedAvailability(
-        AvailabilityModel(law, trees, counted, *needed),
-        fit_duration_baselines(absences),
-        score_absences(absences, forecasts, scored, bootstrap=config.bootstrap, seed=config.seed),
-    )
+        AvailabilityModel(law, baselines.law_of(losing), trees, counted, *needed),
+        baselines,
+        score_absences(
+            absences, {MODEL: answered, **forecasts}, scored, bootstrap=config.bootstrap,
+            seed=config.seed,
+        ),
+        gain,
+    )  # fmt: skip
+
+
+def _gains(
+    absences: Absences, forecasts: Mapping[str, Forecast], scored: Bools, config: TrainConfig
+) -> dict[str, Estimate]:
+    """Return by kind the loss of the law minus that of the median by kind."""
+    found = {}
+    for kind in sorted(set(absences.kind[scored])):
+        own = scored & (absences.kind == kind)
+        losses = {name: -forecasts[name].log_p[own] for name in (LAW, BY_KIND)}
+        compared = compare(
+            losses, absences.athlete[own], bootstrap=config.bootstrap, seed=config.seed
+        )
+        found[kind] = compared.difference[BY_KIND]
+    return found
 
 
 def _count(absences: Absences, kind: str) -> Counted:
@@ -130,33 +162,29 @@ def informative(absences: Absences) -> Bools:
     return np.isfinite(lower) | np.isfinite(upper)
 
 
-def _fit(
-    absences: Absences,
-    family: str,
-    graded: bool,
-    offset: Floats | None = None,
-) -> DurationLaw:
-    return fit_law(
-        *bounds_ln(absences), absences.kind, absences.grade, absences.athlete,
-        family=family, graded=graded, offset=offset,
-    )  # fmt: skip
-
-
 def _choose_law(absences: Absences, fold: Ints, scored: Bools) -> tuple[str, bool]:
-    """Return the family, and whether with grades, that held-out athletes speak for."""
-    graded = (False, True) if any(g is not None for g in absences.grade) else (False,)
-    choices = [(family, with_grades) for family in FAMILIES for with_grades in graded]
-    gains = [_held_out_law(absences, fold, *c).log_p[scored].mean() for c in choices]
+    """Return the family, and whether with grades, that held-out athletes speak for.
+
+    Without words, whose share the fit finds by itself: to try them with each would take ten times
+    as long.
+    """
+    grades = (False, True) if any(g is not None for g in absences.grade) else (False,)
+    choices = [(family, graded) for family in FAMILIES for graded in grades]
+    gains = [
+        _held_out_law(absences, fold, family=f, graded=g, words=False).log_p[scored].mean()
+        for f, g in choices
+    ]
     return choices[int(np.argmax(gains))]
 
 
 def _held_out_law(
-    absences: Absences, fold: Ints, family: str, graded: bool,
-) -> Forecast:  # fmt: skip
+    absences: Absences, fold: Ints, *, family: str, graded: bool, words: bool = True
+) -> Forecast:
     """Return the forecasts of each athlete by a law that was fitted without that athlete."""
     found = Forecast.empty(len(absences))
     for k in np.unique(fold):
-        law = _fit(absences.take(np.flatnonzero(fold != k)), family, graded)
+        train = absences.take(np.flatnonzero(fold != k))
+        law = fit_law(train, family=family, graded=graded, words=words)
         _fill(found, law, absences, np.flatnonzero(fold == k), np.zeros(len(absences)))
     return found
 
@@ -171,7 +199,7 @@ def _fill(
 def forecast_at_onset(law: DurationLaw, absences: Absences, offset: Floats) -> Forecast:
     """Return what is foretold of each episode at its onset; NaN for a kind that is not fitted."""
     found = Forecast.empty(len(absences))
-    mu, _ = law.place(absences.kind, absences.grade)
+    mu, _ = law.place(*absences.labels)
     rows = np.flatnonzero(~np.isnan(mu))
     expected = expect(law, absences, rows, absences.onset_s[rows], offset)
     lower, upper = bounds_ln(absences)
@@ -203,7 +231,7 @@ def _with_trees(
     forecasts = [Forecast.empty(len(absences)) for _ in TREES_TRIED]
     for k in np.unique(fold):
         train, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        own = _fit(absences.take(train), law.family, graded)
+        own = fit_law(absences.take(train), family=law.family, graded=graded)
         booster = grow_trees(X[train], absences.take(train), own, params, TREES_TRIED[-1])
         for i, rounds in enumerate(TREES_TRIED):
             offsets[i, held] = booster.predict(X[held], num_iteration=rounds, raw_score=True)
@@ -218,5 +246,5 @@ def _with_trees(
         return law, None, without
     booster = grow_trees(X, absences, law, params, TREES_TRIED[best])
     # Offsets of athletes the trees have not seen: those of training would make the scale too small.
-    refitted = _fit(absences, law.family, graded, offsets[best])
+    refitted = fit_law(absences, family=law.family, graded=graded, offset=offsets[best])
     return refitted, DurationTrees(booster, TREE_COLUMNS), forecasts[best]

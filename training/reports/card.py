@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nmr_ml.models.curve.read_off import CURVE_H
 from nmr_ml.recovery_tests import AVAILABILITY
 from training.baselines.curves import MODALITY
+from training.baselines.durations import BY_KIND
+from training.fitting.availability import LAW
 from training.reports.convergence import convergence_json
 from training.scoring.as_json import brier_json, estimate_json, scores_json
 
@@ -91,6 +93,12 @@ def availability_json(fitted: FittedAvailability) -> dict[str, Any]:
         "law": None if model.law is None else asdict(model.law),
         "trees": 0 if model.trees is None else model.trees.booster.num_trees(),
         "held_out": fitted.held_out,
+        "answered_by": {
+            kind: BY_KIND if model.by_median(kind) else LAW
+            for kind in model.counted
+            if model.learnt(kind)
+        },
+        "gain": {kind: estimate_json(gain) for kind, gain in fitted.gain.items()},
         "baselines": None if fitted.baselines is None else fitted.baselines.as_json(),
     }
 

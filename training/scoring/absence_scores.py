@@ -37,6 +37,13 @@ class Forecast:
         """Return forecasts that are all NaN."""
         return cls(np.full(n, np.nan), np.full((n, 3), np.nan))
 
+    def where(self, own: Bools, other: Forecast) -> Forecast:
+        """Return these forecasts for the episodes `own` and those of `other` for the rest."""
+        return Forecast(
+            np.where(own, self.log_p, other.log_p),
+            np.where(own[:, None], self.quantiles, other.quantiles),
+        )
+
 
 def score_absences(
     absences: Absences, forecasts: Mapping[str, Forecast], scored: Bools,

@@ -38,8 +38,9 @@ class Absences(RowWise):
     ----------
     athlete : object array of str
         Cohort and athlete: the unit of folds and bootstraps.
-    episode_id, kind, grade : object arrays of str
-        `grade` is None where the record has none.
+    episode_id, kind, grade, region, diagnosis : object arrays of str
+        `grade` is None where the record has none; region and diagnosis are those of
+        `nmr_ml.cohort.injury_words`.
     onset_s, known_s, resolved_s : int64 arrays, s since 1970 UTC
         `resolved_s` is `nmr_ml.history.local_time.NEVER_S` where no end is on record.
     last_s : int64 array, s since 1970 UTC
@@ -50,10 +51,17 @@ class Absences(RowWise):
     episode_id: Objects
     kind: Objects
     grade: Objects
+    region: Objects
+    diagnosis: Objects
     onset_s: Ints
     known_s: Ints
     resolved_s: Ints
     last_s: Ints
+
+    @property
+    def labels(self) -> tuple[Objects, Objects, Objects, Objects]:
+        """What a law knows of an episode: kind, grade, body region and diagnosis."""
+        return self.kind, self.grade, self.region, self.diagnosis
 
     @property
     def resolved(self) -> Bools:
@@ -79,6 +87,8 @@ def absences_of(history: History, cohort: str = "") -> Absences:
         episode_id=history.event_ids,
         kind=history.event_kinds,
         grade=history.event_grades,
+        region=history.event_regions,
+        diagnosis=history.event_diagnoses,
         onset_s=events.at_s,
         known_s=events.known_s,
         resolved_s=np.where(known, np.where(known, resolved, 0.0).astype(np.int64), NEVER_S),

@@ -1,8 +1,10 @@
 """When an injury or a systemic episode is over: the model of the one component `availability`.
 
-Its scale is that of dates, days to months. From what is on record (kind, grade, the athlete's other
-episodes, and features where held-out athletes say that they help) it gives the distribution of T,
-and at a landmark that of T given that the episode is still open, by exact truncation.
+Its scale is that of dates, days to months. From what is on record (kind, grade, body region,
+diagnosis, the athlete's other episodes, and features where held-out athletes say that they help) it
+gives the distribution of T, and at a landmark that of T given that the episode is still open, by
+exact truncation. Where held-out athletes are foretold no better by all that, it gives the median of
+the kind.
 """
 
 from __future__ import annotations
@@ -91,6 +93,9 @@ class AvailabilityModel:
     ----------
     law : DurationLaw or None
         None where no kind has enough episodes.
+    medians : DurationLaw or None
+        The median by kind: it answers for kinds whose held-out athletes are not foretold better by
+        `law`. None where there is none.
     trees : DurationTrees or None
         None where held-out athletes are predicted no better with features.
     counted : mapping of kind to Counted
@@ -99,6 +104,7 @@ class AvailabilityModel:
     """
 
     law: DurationLaw | None
+    medians: DurationLaw | None
     trees: DurationTrees | None
     counted: Mapping[str, Counted]
     least_resolved: int
@@ -109,6 +115,10 @@ class AvailabilityModel:
         count = self.counted.get(kind, Counted())
         enough = count.resolved_n >= self.least_resolved and count.athletes_n >= self.least_athletes
         return self.law is not None and enough
+
+    def by_median(self, kind: str) -> bool:
+        """Return whether `kind` is answered with its median."""
+        return self.medians is not None and kind in self.medians.location
 
     def needed(self, kind: str) -> str:
         """Return how many episodes of `kind` there were, and how many it takes."""
@@ -122,6 +132,7 @@ class AvailabilityModel:
         """Return plain lists and numbers; the trees are a file of their own."""
         return {
             "law": None if self.law is None else asdict(self.law),
+            "medians": None if self.medians is None else asdict(self.medians),
             "columns": None if self.trees is None else list(self.trees.columns),
             "counted": {kind: asdict(count) for kind, count in self.counted.items()},
             "least_resolved": self.least_resolved,
@@ -133,14 +144,24 @@ class AvailabilityModel:
         cls, content: Mapping[str, Any], booster: lgb.Booster | None
     ) -> AvailabilityModel:
         """Read what `as_json` returned; `booster` is the one of ``columns``."""
-        law, trees = content["law"], None
-        if law is not None:
-            grades = {k: {g: tuple(at) for g, at in v.items()} for k, v in law["grades"].items()}
-            law = DurationLaw(**{**law, "grades": grades})
+        law, medians, trees = _law_from(content["law"]), _law_from(content["medians"]), None
         if booster is not None:
             trees = DurationTrees(booster, tuple(content["columns"]))
         counted = {kind: Counted(**count) for kind, count in content["counted"].items()}
-        return cls(law, trees, counted, content["least_resolved"], content["least_athletes"])
+        return cls(
+            law, medians, trees, counted, content["least_resolved"], content["least_athletes"]
+        )  # fmt: skip
+
+
+def _law_from(content: Mapping[str, Any] | None) -> DurationLaw | None:
+    if content is None:
+        return None
+    grades = {k: {g: tuple(at) for g, at in v.items()} for k, v in content["grades"].items()}
+    shifts = {
+        kind: {r: {d: tuple(at) for d, at in row.items()} for r, row in regions.items()}
+        for kind, regions in content["shifts"].items()
+    }
+    return DurationLaw(**{**content, "grades": grades, "shifts": shifts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +247,7 @@ def expect(
     offset : float64 array, shape (n_absences,)
         What the trees add to the location of each episode.
     """
-    mu, scale = law.place(absences.kind, absences.grade)
+    mu, scale = law.place(*absences.labels)
     mu = mu + offset
     first, last = athlete_runs(absences)
     evidence = past_evidence(

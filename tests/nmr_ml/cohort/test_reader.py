@@ -191,6 +191,16 @@ def test_unknown_columns_are_kept_out_and_reported() -> None:
     assert "coach" in warned.message
 
 
+def test_words_that_are_not_recognised_are_told_and_the_row_is_kept() -> None:
+    cohort, rejected = read_rows(episodes=[{**GOOD["episodes"], "diagnosis": "mystery"}])
+    (warned,) = cohort.warnings
+    assert (warned.code, warned.pointer) == (Notice.UNKNOWN_WORDS, "episodes")
+    assert "1 of 1 texts in diagnosis" in warned.message
+    assert "mystery" not in warned.message
+    assert cohort["episodes"]["diagnosis"].tolist() == ["mystery"]
+    assert rejected["episodes"].empty
+
+
 def test_absent_and_empty_tables() -> None:
     cohort, rejected = read_rows(labs=[])
     assert cohort.counts["labs"].rows_in == 0

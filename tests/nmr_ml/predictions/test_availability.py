@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from nmr_ml.bundle.bundle import Bundle
     from nmr_ml.cohort.cohort import Cohort
+    from nmr_ml.models.availability.law import DurationLaw
 
 DAY = 24.0
 NULL = ["delta", "delta_unit", "index_test", "drivers", *(f"deficit_{h:.0f}h" for h in DEFICIT_H)]
@@ -54,7 +55,7 @@ def squad(*episodes: dict[str, Any]) -> Cohort:
 def cohort() -> Cohort:
     return squad(
         episode("healed", -2000, -2000 + 30 * DAY),
-        episode("knee", 0),
+        episode("knee", 0, body_region="left_knee", diagnosis="ACL"),
         episode("flu", 48, 48 + 5 * DAY, kind="systemic"),
         episode("late", 10, athlete_id="b", known_at=at(60)),
     )
@@ -159,6 +160,55 @@ def test_a_grade_that_was_never_seen_is_out_of_distribution() -> None:
     assert strange[["one", "odd", "none"]].tolist() == [False, True, False]
 
 
+def of_words() -> DurationLaw:
+    """Return a law by which knees take three times as long, their ligaments nine times."""
+    knee = {"": (np.log(3), 0.1), "ligament_joint_sprain": (np.log(9), 0.0)}
+    return replace(law(), shifts={"injury": {"": {"": (0.0, 0.2)}, "knee": knee}})
+
+
+def test_region_and_diagnosis_count_however_they_are_written() -> None:
+    written: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("plain", {}), ("knee", {"body_region": "L. knee"}),
+        ("acl", {"body_region": "KNEES", "diagnosis": "torn ACL"}),
+        ("odd", {"body_region": "somewhere", "diagnosis": "mystery"}),
+    )  # fmt: skip
+    some = [squad(episode(name, 0, **words)) for name, words in written]
+    bundle = bundle_of(learnt(of_words()))
+    rows = [asked(bundle, cohort, 0, name) for cohort, (name, _) in zip(some, written, strict=True)]
+    hours = [row["recovery_h"] for row in rows]
+    assert hours[1] == pytest.approx(3 * hours[0])
+    assert hours[2] == pytest.approx(9 * hours[0])
+    assert hours[3] == hours[0]
+    assert [row["out_of_distribution"] for row in rows] == [False, False, False, True]
+
+
+def test_words_of_an_episode_that_was_not_known_change_nothing() -> None:
+    bundle = bundle_of(learnt(of_words()))
+    first = episode("first", -2000, -2000 + 30 * DAY, known_at=at(100))
+    plain, told = squad(first, episode("knee", 0)), squad(
+        {**first, "body_region": "knee", "diagnosis": "ACL"}, episode("knee", 0)
+    )  # fmt: skip
+    before = [asked(bundle, cohort, 50, "knee")["recovery_h"] for cohort in (plain, told)]
+    after = [asked(bundle, cohort, 100, "knee")["recovery_h"] for cohort in (plain, told)]
+    assert before[0] == before[1]
+    assert after[0] > after[1]  # thirty days are quick for a ligament of the knee
+
+
+def test_a_kind_whose_median_answers_is_said_so(cohort: Cohort) -> None:
+    medians = replace(law(athlete_sd=0.0), location={"injury": np.log(20 * DAY)})
+    options = Options(as_of=at(50).to_pydatetime(), drivers=True)
+    found = predict(bundle_of(learnt(of_words(), medians=medians)), cohort, options)
+    by_law = predict(bundle_of(learnt(of_words())), cohort, options)
+    rows, other = (part.frame.set_index("episode_id") for part in (found, by_law))
+    own = rows.loc["knee"]
+    assert own["status"] == "ok"
+    assert 20 * DAY < own["recovery_h"] < 22 * DAY  # neither the knee nor earlier episodes count
+    assert rows["recovery_h"]["flu"] == other["recovery_h"]["flu"]
+    [told] = [w for w in found.warnings if w.code == "median_of_kind"]
+    assert told.message.startswith("Hours for injury episodes are those of the median injury")
+    assert "median_of_kind" not in {w.code for w in by_law.warnings}
+
+
 def test_the_curve_goes_on_for_weeks_and_has_no_deficit(both: Bundle, cohort: Cohort) -> None:
     at_h = at(24).to_pydatetime()
     found = predict(both, cohort, Options(as_of=at_h, episode_id="knee", curves=True))
@@ -174,10 +224,8 @@ def test_the_curve_goes_on_for_weeks_and_has_no_deficit(both: Bundle, cohort: Co
     assert row["delta"] is None
 
 
-def test_library_batch_and_request_give_the_same_row(
-    both: Bundle, cohort: Cohort, tmp_path: Path
-) -> None:
-    save_bundle(both, tmp_path / "bundle")
+def test_library_batch_and_request_give_the_same_row(cohort: Cohort, tmp_path: Path) -> None:
+    save_bundle(bundle_of(learnt(of_words())), tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle")
     tables = {name: frame for name, frame in cohort.tables.items() if len(frame)}
     write_cohort(tmp_path / "squad", name="squad", timezone="UTC", tables=tables)
@@ -192,7 +240,8 @@ def test_library_batch_and_request_give_the_same_row(
         "episodes": [
             {k: v.isoformat() if isinstance(v, pd.Timestamp) else v for k, v in row.items()}
             for row in (
-                episode("healed", -2000, -2000 + 30 * DAY), episode("knee", 0),
+                episode("healed", -2000, -2000 + 30 * DAY),
+                episode("knee", 0, body_region="left_knee", diagnosis="ACL"),
                 episode("flu", 48, 48 + 5 * DAY, kind="systemic"),
             )
         ],

@@ -132,6 +132,19 @@ def test_rows_after_as_of_are_counted() -> None:
     assert ignored.pointer == "/as_of"
 
 
+def test_words_that_are_not_recognised_are_told_on_both_ways() -> None:
+    onset = (END - timedelta(days=3)).isoformat()
+    episode = {"episode_id": "e", "kind": "injury", "onset_at": onset, "body_region": "knee"}
+    known, strange, long = (
+        parse(body(episodes=[{**episode, **more}])).warnings
+        for more in ({"diagnosis": "ACL"}, {"diagnosis": "mystery"}, {"diagnosis": "mystery "})
+    )
+    assert known == ()
+    (told,) = strange
+    assert (told.code, told.pointer) == ("unknown_words", "/episodes")
+    assert long == strange
+
+
 def test_without_a_timezone_utc_is_assumed_and_said() -> None:
     content = body()
     del content["timezone"]

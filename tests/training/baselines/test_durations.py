@@ -6,6 +6,7 @@ import pytest
 from nmr_ml.models.availability.absences import Absences
 from tests.support.absence_rows import MEDIAN_D, drawn_absences
 from training.baselines.durations import DurationBaselines, fit_duration_baselines
+from training.fitting.availability import forecast_at_onset
 
 LEVELS = np.array([0.1, 0.5, 0.9])
 
@@ -37,3 +38,9 @@ def test_a_kind_with_few_ends_has_the_median_of_both() -> None:
     forecasts = found.forecasts(absences)
     assert forecasts["overall_median"].quantiles.tolist() == quantiles["overall_median"].tolist()
     assert (forecasts["kind_median"].log_p < 0).all()
+    law = found.law_of(["injury", "systemic"])
+    assert law is not None
+    at_onset = forecast_at_onset(law, absences, np.zeros(len(absences)))
+    assert at_onset.log_p == pytest.approx(forecasts["kind_median"].log_p, abs=1e-9)
+    assert at_onset.quantiles == pytest.approx(forecasts["kind_median"].quantiles, rel=1e-9)
+    assert found.law_of([]) is None

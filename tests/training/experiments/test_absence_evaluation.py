@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.absence_rows import bundle_of, drawn_absences, law, learnt
 from tests.support.small_cohorts import at, person, session, small_cohort
-from training.baselines.durations import fit_duration_baselines
+from training.baselines.durations import DurationBaselines, fit_duration_baselines
 from training.experiments.absence_evaluation import evaluate_absences
 from training.scoring.truth import TIME_LEVELS
 
@@ -74,3 +74,18 @@ def test_only_kinds_that_were_learnt_are_scored(card: dict[str, Any]) -> None:
     assert evaluate_absences(bundle, ill, truth, TIME_LEVELS, bootstrap=100) is None
     healthy = small_cohort([session(0)], athletes=[person("a")])
     assert evaluate_absences(bundle, healthy, NO_TRUTH, TIME_LEVELS, bootstrap=100) is None
+
+
+def test_a_kind_that_its_median_answers_scores_as_its_median(card: dict[str, Any]) -> None:
+    cohort, truth = squad(*["injury", "systemic"] * 10)
+    medians = DurationBaselines.from_json(card["availability"]["baselines"]).law_of(["injury"])
+    bundle = bundle_of(learnt(law(), medians=medians), **card)
+    found = evaluate_absences(bundle, cohort, truth, TIME_LEVELS, bootstrap=100)
+    assert found is not None
+    by_kind = found["icnll_by_kind"]
+    assert by_kind["injury"]["model"] == by_kind["injury"]["kind_median"]
+    assert by_kind["systemic"]["model"] != by_kind["systemic"]["kind_median"]
+    all_by_law = evaluate_absences(bundle_of(learnt(law()), **card), cohort, truth, TIME_LEVELS,
+                                   bootstrap=100)  # fmt: skip
+    assert all_by_law is not None
+    assert found["truth"]["model"] != all_by_law["truth"]["model"]

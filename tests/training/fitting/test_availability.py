@@ -10,7 +10,7 @@ from nmr_ml.features.contract import feature_contract
 from nmr_ml.models.availability.absences import Absences, absence_inputs
 from nmr_ml.models.availability.law import SD_OF_Z
 from nmr_ml.models.availability.model import TREE_COLUMNS, AvailabilityModel
-from tests.support.absence_rows import MEDIAN_D, START_S, drawn_absences
+from tests.support.absence_rows import MEDIAN_D, START_S, drawn_absences, drawn_with_words
 from tests.support.small_cohorts import SPECS, at, history_of, person, session, small_cohort
 from training.config import load_config
 from training.fitting.availability import (
@@ -20,6 +20,7 @@ from training.fitting.availability import (
     fit_availability,
     forecast_at_onset,
 )
+from training.reports.card import availability_json
 
 CONFIG = load_config(None, ["bootstrap=200"])
 
@@ -58,9 +59,11 @@ def test_held_out_athletes_say_how_good_it_is(fitted: FittedAvailability) -> Non
     assert scores["episodes_n"] == 240 > scores["resolved_n"] > 150
     assert scores["athletes_n"] == 80
     icnll = scores["icnll"]
-    assert set(icnll) == {"model", "kind_median", "overall_median"}
-    # The athlete's own earlier episodes help, and the kind tells most.
-    assert icnll["model"] < icnll["kind_median"] < icnll["overall_median"]
+    assert set(icnll) == {"model", "law", "kind_median", "overall_median"}
+    # The athlete's own earlier episodes help, not beyond noise, and the kind tells most.
+    assert icnll["law"] < icnll["kind_median"] < icnll["overall_median"]
+    assert [fitted.model.by_median(kind) for kind in MEDIAN_D] == [True, True]
+    assert icnll["model"] == icnll["kind_median"]
     assert scores["difference"]["overall_median"]["upper"] < 0
     assert scores["coverage_80"]["model"] > 0.7
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
@@ -127,6 +130,42 @@ def test_trees_are_taken_only_where_they_help_held_out_athletes(*, matters: bool
         assert found.model.law is not None
         sd = found.model.law.scale["injury"] * SD_OF_Z[found.model.law.family]
         assert sd == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("sd", [0.4, 0.0])
+def test_a_law_answers_where_it_beats_the_median_on_held_out_athletes(sd: float) -> None:
+    absences, _ = drawn_with_words(60, 3, seed=40, sd=sd, athlete_sd=0.0)
+    found = fit_availability([data(absences)], CONFIG)
+    assert found.held_out is not None
+    icnll, gain = found.held_out["icnll"], found.gain["injury"]
+    assert gain.value == pytest.approx(icnll["law"] - icnll["kind_median"])
+    entry = availability_json(found)
+    if sd:
+        assert gain.upper < 0
+        assert icnll["model"] == icnll["law"]
+        assert not found.model.by_median("injury")
+        assert entry["answered_by"] == {"injury": "law"}
+    else:
+        # Worlds without any effect: the law pays for what it does not need, a little at most.
+        assert gain.value == pytest.approx(0.0, abs=0.05)
+        assert icnll["model"] == icnll["kind_median"]
+        assert found.model.by_median("injury")
+        assert entry["answered_by"] == {"injury": "kind_median"}
+    assert json.loads(json.dumps(entry, allow_nan=False))["gain"] == entry["gain"]
+
+
+def test_a_kind_is_answered_by_its_median_while_the_other_is_by_the_law() -> None:
+    injuries, _ = drawn_with_words(60, 3, seed=41, sd=0.5, athlete_sd=0.0)
+    illness, _ = drawn_absences(60, 1, seed=42, athlete_sd=0.0, median_d={"systemic": 6.0})
+    illness = replace(illness, athlete=np.array([f"ill/{a}" for a in illness.athlete], object))
+    found = fit_availability([data(Absences.concatenate([injuries, illness]))], CONFIG)
+    assert [found.model.by_median(kind) for kind in MEDIAN_D] == [False, True]
+    assert set(found.gain) == set(MEDIAN_D)
+    assert found.held_out is not None
+    by_kind = found.held_out["icnll_by_kind"]
+    assert by_kind["injury"]["model"] == by_kind["injury"]["law"]
+    assert by_kind["systemic"]["model"] == by_kind["systemic"]["kind_median"]
 
 
 def test_grades_are_used_where_they_tell() -> None:

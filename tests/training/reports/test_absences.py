@@ -10,6 +10,7 @@ from training.fitting.availability import FittedAvailability, forecast_at_onset
 from training.reports.absences import show_learnt
 from training.reports.card import availability_json
 from training.scoring.absence_scores import score_absences
+from training.scoring.bootstrap import Estimate
 
 if TYPE_CHECKING:
     import pytest
@@ -23,12 +24,18 @@ def test_what_was_learnt_is_said_in_days(capsys: pytest.CaptureFixture[str]) -> 
         **baselines.forecasts(absences),
     }
     scores = score_absences(absences, forecasts, np.ones(30, bool), bootstrap=50, seed=0)
-    fitted = FittedAvailability(learnt(law(), "injury"), baselines, scores)
+    model = learnt(law(), "injury", medians=baselines.law_of(["injury"]))
+    gain = {"injury": Estimate(-0.02, -0.1, 0.06)}
+    fitted = FittedAvailability(model, baselines, scores, gain)
     show_learnt(availability_json(fitted))
     said = " ".join("".join(capsys.readouterr()).split())
     assert "30 episodes of 10 athletes, 30 with an end on record" in said
     assert f"{scores['icnll']['model']:.3f}" in said
     assert f"{scores['mae_h']['kind_median'] / 24:.1f}" in said
+    assert (
+        "availability after injury episodes: answered by the median by kind, for the law is no "
+        "better beyond noise; law - median by kind -0.020 (95 % by athletes -0.100 to +0.060)."
+    ) in said
     assert (
         "Not learnt: availability after systemic episodes (7 resolved systemic episodes of 5 "
         "athletes, needed 20 of 10)." in said

@@ -30,3 +30,10 @@ def test_scores_are_what_the_words_say() -> None:
     only = score_absences(absences, {"model": model}, np.arange(3) == 2, bootstrap=50, seed=0)
     assert only["resolved_n"] == 0
     assert "mae_h" not in only
+
+
+def test_each_episode_has_the_forecast_of_its_method() -> None:
+    first, second = (Forecast(np.full(2, p), np.full((2, 3), q)) for p, q in ((-1, 5), (-2, 7)))
+    mixed = first.where(np.array([True, False]), second)
+    assert mixed.log_p.tolist() == [-1, -2]
+    assert mixed.quantiles.tolist() == [[5] * 3, [7] * 3]

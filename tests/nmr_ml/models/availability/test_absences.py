@@ -35,9 +35,9 @@ def history() -> History:
             [session(0), session(500, athlete="b")],
             athletes=[person("a"), person("b"), person("c")],
             episodes=[
-                episode("late", 700, grade="2"),
+                episode("late", 700, grade="2", body_region="R. Hamstring", diagnosis="strained"),
                 episode("knee", 10, 250, grade="1", known_at=at(40)),
-                episode("flu", 30, 36, athlete_id="b", kind="systemic"),
+                episode("flu", 30, 36, athlete_id="b", kind="systemic", diagnosis="it is odd"),
                 episode("open", 460, athlete_id="b"),
                 episode("last", 505, athlete_id="b"),
             ],
@@ -55,6 +55,8 @@ def test_episodes_stand_by_athlete_and_onset(absences: Absences) -> None:
     assert absences.athlete.tolist() == ["squad/a"] * 2 + ["squad/b"] * 3
     assert absences.kind.tolist() == ["injury", "injury", "systemic", "injury", "injury"]
     assert absences.grade.tolist() == ["1", "2", None, None, None]
+    assert absences.region.tolist() == ["unknown", "thigh", "unknown", "unknown", "unknown"]
+    assert absences.diagnosis.tolist() == ["unknown", "muscle", "other", "unknown", "unknown"]
     assert absences.known_s[0] == at_s(40)
     assert absences.resolved_s.tolist() == [at_s(250), NEVER_S, at_s(36), NEVER_S, NEVER_S]
     assert absences.last_s.tolist() == [at_s(700)] * 2 + [at_s(505)] * 3

@@ -20,7 +20,7 @@ from nmr_ml.models.availability.model import (
     expect,
     ratios,
 )
-from tests.support.absence_rows import DAY_S, START_S, drawn_absences, law, learnt
+from tests.support.absence_rows import DAY_S, MEDIAN_D, START_S, drawn_absences, law, learnt
 
 LEVELS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
 Z = {"lognormal": np.random.Generator.normal, "loglogistic": np.random.Generator.logistic}
@@ -159,10 +159,15 @@ def test_columns_are_features() -> None:
 
 
 def test_a_model_comes_back_from_json(trees: tuple[DurationTrees, Absences, np.ndarray]) -> None:
-    of = replace(law(), grades={"injury": {"1": (5.0, 0.1), "": (4.5, 0.2)}})
-    model = learnt(of, trees=trees[0])
+    of = replace(
+        law(), grades={"injury": {"1": (5.0, 0.1), "": (4.5, 0.2)}}, spread={"region": 0.3},
+        shifts={"injury": {"": {"": (0.0, 0.1)}, "knee": {"": (0.4, -0.01)}}},
+    )  # fmt: skip
+    medians = replace(law(athlete_sd=0.0), location={"systemic": 4.0})
+    model = learnt(of, trees=trees[0], medians=medians)
+    assert [model.by_median(kind) for kind in MEDIAN_D] == [False, True]
     assert AvailabilityModel.from_json(model.as_json(), trees[0].booster) == model
-    nothing = AvailabilityModel(None, None, {}, 20, 10)
+    nothing = AvailabilityModel(None, None, None, {}, 20, 10)
     assert AvailabilityModel.from_json(nothing.as_json(), None) == nothing
 
 
@@ -172,6 +177,6 @@ def test_a_kind_needs_enough_episodes_and_athletes() -> None:
     assert model.needed("systemic") == (
         "7 resolved systemic episodes of 5 athletes, needed 20 of 10"
     )
-    assert not AvailabilityModel(None, None, model.counted, 20, 10).learnt("injury")
+    assert not AvailabilityModel(None, None, None, model.counted, 20, 10).learnt("injury")
     assert not replace(model, least_athletes=21).learnt("injury")
     assert not replace(model, least_resolved=41).learnt("injury")
