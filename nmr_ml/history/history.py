@@ -252,7 +252,7 @@ def _labs(c: Columns, place: Mapping[str, int], timezone: str) -> Rows:
 def _tests(c: Columns, place: Mapping[str, int], timezone: str) -> tuple[Rows, Objects]:
     """Return the tests with their devices."""
     texts = {"device", "method"}
-    names = [_folded(*both) for both in zip(c["device"], c["method"], strict=True)]
+    names = [_words(*both) for both in zip(c["device"], c["method"], strict=True)]
     known = sorted({name for name in names if name is not None})
     coded = {n: x for n, x in c.items() if n not in texts}
     coded["device"] = _told_apart(np.array(names, object))
@@ -261,7 +261,7 @@ def _tests(c: Columns, place: Mapping[str, int], timezone: str) -> tuple[Rows, O
     return _with(rows, local_day=_local(rows.at_s, timezone)[0]), devices
 
 
-def _folded(*names: object) -> str | None:
+def _words(*names: object) -> str | None:
     """Return the words of `names` in lower case, without what is no letter or digit."""
     words = ["".join(filter(str.isalnum, n.casefold())) for n in names if isinstance(n, str)]
     return " ".join(word for word in words if word) or None

@@ -78,7 +78,8 @@ def test_an_episode_is_answered_alone_as_among_all(drawn: Drawn, model: ImpulseM
     every = Asked(sessions.owner, np.arange(sessions.end_h.size), sessions.end_h)
     found = forecast(model, drawn.stream, every, 2.6, HOURS)
     for q in (0, 7, 55):
-        alone = Asked(*(column[q : q + 1] for column in every))
+        one = slice(q, q + 1)
+        alone = Asked(every.athlete[one], every.session[one], every.as_of_h[one])
         again = forecast(model, drawn.stream, alone, 2.6, HOURS)
         np.testing.assert_array_equal(again.recovery_h[0], found.recovery_h[q])
         np.testing.assert_array_equal(again.deficit[0], found.deficit[q])
