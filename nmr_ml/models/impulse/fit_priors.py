@@ -43,7 +43,7 @@ FAST_SLOPE_SD = 0.3
 #: SD of log share and log pace of a test beside the index test.
 SHARE_SD, PACE_SD = 0.5, 0.5
 #: Effect of the time of day on tests in per cent, in δ and at most, and its SD beside it.
-DAY_EFFECT, MOST_DAY_EFFECT, DAY_SD = 0.5, 1.3, 0.2
+DAY_EFFECT, MOST_DAY_EFFECT, DAY_SD = 0.5, 1.3, 0.15
 #: In δ: SD of the trend of a season's half, of what is left at the start of a record.
 TREND_SD, CARRIED_SD, SINE_SD, POINTS_DAY_SD = 0.75, 1.0, 0.12, 0.15
 #: SD of a device's step in per cent, and of an athlete's own part of it.
