@@ -53,6 +53,10 @@ FORBIDDEN = {
         ("nmr_ml.models.curve.target", "nmr_ml.features.contract"),
         ("nmr_ml.models.curve.target", "nmr_ml.models.component.clearance"),
     ],
+    "impulse": [
+        ("nmr_ml.models.impulse.stream", "nmr_ml.history.local_time"),
+        ("nmr_ml.models.impulse.columns", "nmr_ml.features.contract"),
+    ],
     "fitting": [
         ("nmr_ml.predictions.predict", "nmr_ml.models.availability.fit"),
         ("nmr_ml.models.curve.posterior", "nmr_ml.models.curve.fit"),
