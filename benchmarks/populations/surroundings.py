@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from benchmarks.populations.population import Calendar, Row
 
 
@@ -57,6 +59,15 @@ def about(person: Person, sport: str, born: tuple[int, int]) -> Row:
         "body_mass_kg": round(float((stature - 104.0) * rng.lognormal(0.0, 0.07)), 1),
         "stature_cm": round(float(stature)), "hr_max_bpm": round(float(rng.normal(194.0, 7.0))),
         "training_tier": int(rng.integers(2, 5)), "sport": sport, "team": person.team,
+    }  # fmt: skip
+
+
+def rating(person: Person, measured_at: datetime, felt: float, *, rested: bool) -> Row:
+    """Return a readiness of 1 to 10 as it is answered in an app: a whole number."""
+    return {
+        "athlete_id": person.athlete_id, "measured_at": measured_at, "test": "readiness",
+        "value": float(np.clip(np.round(felt), 1.0, 10.0)), "unit": "1", "trials_n": 1,
+        "rested": rested, "device": "app", "method": "questionnaire",
     }  # fmt: skip
 
 

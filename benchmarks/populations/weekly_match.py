@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.populations.population import Calendar, population_of, to_minute, truth_row
 from benchmarks.populations.sessions import SessionKind, recorded, take_part
-from benchmarks.populations.surroundings import about, blood, nights, person_of
+from benchmarks.populations.surroundings import about, blood, nights, person_of, rating
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -258,14 +258,7 @@ def _ratings(person: Person, season: Season, calendar: Calendar, days: int) -> l
         hour = to_minute(24.0 * day + rng.uniform(6.6, 7.8)) / 60.0
         lost = deficit(season.waves["perceptual"], np.array([hour]))[0]
         felt = season.mood[day + RESTED_N] - lost + rng.normal(0.0, 0.6)
-        rows.append(
-            {
-                "athlete_id": person.athlete_id, "measured_at": calendar.at(hour),
-                "test": "readiness", "value": float(np.clip(np.round(felt), 1.0, 10.0)),
-                "unit": "1", "trials_n": 1, "rested": day < 0, "device": "app",
-                "method": "questionnaire",
-            }
-        )  # fmt: skip
+        rows.append(rating(person, calendar.at(hour), felt, rested=day < 0))
     return rows
 
 

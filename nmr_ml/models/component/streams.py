@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nmr_ml.recovery_tests import TestSpec
 
 
-#: Tests of one family within this time of the first are one visit (contract §1).
+#: Tests of one family within this time of the first are one visit (contract §1). Sessions in
+#: between and other devices do not part them yet.
 VISIT_H = 2.0
 
 

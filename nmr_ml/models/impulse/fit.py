@@ -133,7 +133,7 @@ def _sums(problem: Problem, state: State) -> Sums:
     impulse = moved(plain, by_session[:, 0], by_session[:, 1])
     felt = response(impulse, problem.pairs, stream.tests.test, c)
     level = fresh_level(c, stream.tests.test, problem.at)
-    apart = stream.tests.value - level + _by_test(problem, felt.slow + felt.fast)
+    apart = stream.tests.value - level + _by_test(problem, felt.left)
     slopes = _slopes(problem, state, felt, np.exp(by_session[:, 0]))
     information = state.precision.copy()
     pull = state.precision @ (problem.prior.mean.vector - c.vector)
@@ -180,11 +180,11 @@ def _slopes(problem: Problem, state: State, felt: Response, grown: Floats) -> Fl
     )
     of_test = _one_hot(tests.test, c.level.size)
     of_device = _one_hot(at.device, len(problem.devices))
-    both = _by_session(problem, felt.slow + felt.fast)
+    both = _by_session(problem, felt.left)
     slow, tau = _by_session(problem, felt.slow), _by_session(problem, felt.slow_by_tau)
     team = np.append(c.team_slow, 0.0)[problem.team]
     unit = _by_session(problem, felt.fast_unit * (grown * np.exp(team))[problem.pairs.session])
-    left = _by_test(problem, felt.slow + felt.fast)[:, None]
+    left = _by_test(problem, felt.left)[:, None]
     paced = _by_test(problem, felt.slow_by_tau)[:, None]
     parts: dict[str, Floats] = {
         "log_slow": -(slow @ of_group),
@@ -235,7 +235,7 @@ def _record(
     v = np.repeat(np.arange(n), np.diff(pairs.offsets[rows.start : rows.stop + 1]))
     s = pairs.session[of_pair] - first
     by_slow, by_tau = np.zeros((n, last - first)), np.zeros((n, last - first))
-    by_slow[v, s] = -(felt.slow[of_pair] + felt.fast[of_pair])
+    by_slow[v, s] = -felt.left[of_pair]
     by_tau[v, s] = -felt.slow_by_tau[of_pair]
     places, modality = np.unique(problem.modality[first:last], return_inverse=True)
     effects = np.concatenate([state.athlete[a], state.modality[a, places].T.ravel()])

@@ -1,6 +1,6 @@
 """What is believed of a component before its data: chosen in simulated worlds, where data overrule.
 
-The widths were chosen with `nmr_ml.simulator` and two worlds of other simulators in sight, for
+The widths were chosen with `nmr_ml.simulator` and three worlds of other simulators in sight, for
 intervals of 80 % that hold the true times of new athletes so often. What data cannot tell is held
 by them: how much athletes differ in speed, whether the fast part is negative where no test lies in
 the first hours, and the time of day, which comes with the time since the session.

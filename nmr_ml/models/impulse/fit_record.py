@@ -3,8 +3,8 @@
 With everything known but the coefficients, an athlete's tests are normal around their mean with
 variance ``V = K + Z Ω Z'``: `K` of level, device, readings and visits, `Z` how effects of athlete,
 modality and session move the tests. Effects of athlete and modality are linearised at their modes,
-those of sessions at 0: at their modes the slopes follow the noise, and amplitudes come out too
-large (by 12 % in simulation).
+those of sessions at 0, for at their modes the slopes follow the noise and amplitudes come out too
+large.
 """
 
 from __future__ import annotations
